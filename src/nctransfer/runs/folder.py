@@ -1,0 +1,152 @@
+"""A run is a folder: ``config.json``, ``environment.json``, ``metrics.jsonl``, ``result.json``, ``checkpoints/``, ``report.html``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, UsageError
+from .atomic import to_plain, write_json
+from .environment import describe_environment
+from .lock import FolderLock
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """A run's folder, opened for writing under a lock, or read-only.
+
+    Example:
+        >>> import tempfile
+        >>> with RunFolder.create(tempfile.mkdtemp() + "/run", config={"seed": 0}) as run:
+        ...     run.log(step=1, loss=0.5)
+        ...     run.write_result({"best_method": "scl"})
+        >>> RunFolder(run.path).result()["best_method"]
+        'scl'
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = FolderLock(self.path)
+
+    @classmethod
+    def create(
+        cls, path: str | Path, *, config: dict[str, Any], resume: bool = False, overwrite: bool = False
+    ) -> RunFolder:
+        """Make the folder (or reopen it), take its lock, and write the configuration and the environment.
+
+        Args:
+            path: The folder; its parents are made.
+            config: What the run was asked to do, JSON-able. With ``resume`` it must equal the stored one.
+            resume: Go on with a run that stands there.
+            overwrite: Remove a *run* that stands there. A folder that holds anything else is never removed.
+
+        Raises:
+            UsageError: the folder is not empty and neither flag was given; or the stored configuration differs.
+            LockedError: a live process works in it.
+        """
+        run = cls(path)
+        run.path.mkdir(parents=True, exist_ok=True)
+        run._lock.acquire()
+        try:
+            run._prepare(config, resume, overwrite)
+        except BaseException:
+            run._lock.release()
+            raise
+        return run
+
+    def _prepare(self, config: dict[str, Any], resume: bool, overwrite: bool) -> None:
+        present = [entry.name for entry in self.path.iterdir() if entry.name != ".lock"]
+        stored = self._read("config.json")
+        if present and overwrite and not resume:
+            if stored is None:
+                raise UsageError(
+                    "the folder is not empty and holds no run, so it is not removed",
+                    where=str(self.path),
+                    remedy="choose another --out",
+                )
+            for name in present:
+                entry = self.path / name
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            stored, present = None, []
+        if present and not resume:
+            raise UsageError(
+                "the folder is not empty",
+                where=str(self.path),
+                remedy="choose another --out, go on with --resume, or replace it with --overwrite",
+            )
+        plain = to_plain(config)
+        if stored is not None and stored != plain:
+            changed = sorted(key for key in {*stored, *plain} if stored.get(key) != plain.get(key))
+            raise UsageError(
+                f"the run was started with other settings: {', '.join(changed)}",
+                where=str(self.path / "config.json"),
+                remedy="resume with the same settings, or choose another --out",
+            )
+        (self.path / "checkpoints").mkdir(exist_ok=True)
+        write_json(self.path / "config.json", plain)
+        write_json(self.path / "environment.json", describe_environment())
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def config(self) -> dict[str, Any]:
+        """The stored configuration."""
+        return self._need("config.json")
+
+    def result(self) -> dict[str, Any]:
+        """The stored result."""
+        return self._need("result.json")
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """Write ``result.json`` atomically."""
+        write_json(self.path / "result.json", result)
+
+    def log(self, **record: Any) -> None:
+        """Append one JSON line to ``metrics.jsonl``."""
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(to_plain(record), allow_nan=False) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All records of ``metrics.jsonl``; a last line that was cut off by a kill is left out."""
+        path = self.path / "metrics.jsonl"
+        records = []
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    records.append(json.loads(line))
+                except ValueError:
+                    continue
+        return records
+
+    def close(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _read(self, name: str) -> Any:
+        path = self.path / name
+        if not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{name} is not JSON", where=str(path), remedy="start the run anew") from error
+
+    def _need(self, name: str) -> dict[str, Any]:
+        value = self._read(name)
+        if value is None:
+            raise DataError(f"{name} not found", where=str(self.path), remedy="name the folder of a finished run")
+        return value
