@@ -13,7 +13,7 @@ __all__ = ["SupCon", "anchors_without_positive", "supcon"]
 def supcon(embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1) -> Tensor:
     """Supervised contrastive loss in the form L_out, mean over anchors.
 
-    With z the unit-normalised embeddings of all N·V views, A(i) all views but i, and P(i) those of A(i) with i's label::
+    With z the unit-normalised embeddings of all N·V views, A(i) all views but i, P(i) those of A(i) with i's label::
 
         L = mean over i of  −(1/|P(i)|) Σ_{p∈P(i)} log [ exp(z_i·z_p/τ) / Σ_{a∈A(i)} exp(z_i·z_a/τ) ]
 
@@ -72,7 +72,8 @@ def anchors_without_positive(labels: Tensor, views: int = 1) -> int:
     """How many of the N·V anchors have no other view of their class in the batch.
 
     Example:
-        >>> anchors_without_positive(torch.tensor([0, 0, 1])), anchors_without_positive(torch.tensor([0, 0, 1]), views=2)
+        >>> labels = torch.tensor([0, 0, 1])
+        >>> anchors_without_positive(labels), anchors_without_positive(labels, views=2)
         (1, 0)
     """
     if views > 1:

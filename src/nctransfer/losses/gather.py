@@ -14,9 +14,9 @@ __all__ = ["gather_with_gradient"]
 def gather_with_gradient(tensor: Tensor) -> Tensor:
     """Every process's ``tensor``, concatenated along the first dimension in the order of ranks; shapes must agree.
 
-    The gradient that reaches one process's part is the sum over all processes. Where each process then computes the whole
-    batch's loss, averaging parameter gradients over the processes (as DistributedDataParallel does) gives exactly the
-    gradient of that loss. Without a process group, or alone in it, the tensor itself is returned.
+    The gradient that reaches one process's part is the sum over all processes. Where each process then computes the
+    whole batch's loss, averaging parameter gradients over the processes (as DistributedDataParallel does) gives exactly
+    the gradient of that loss. Without a process group, or alone in it, the tensor itself is returned.
 
     Example:
         >>> gather_with_gradient(torch.ones(2)).shape
