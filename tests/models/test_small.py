@@ -5,7 +5,7 @@ import torch
 
 from nctransfer.errors import UsageError
 from nctransfer.models.heads import HEADS, ProjectionHead
-from nctransfer.models.small import SMALL_ARCHITECTURES, build_small
+from nctransfer.models.small import BUILDERS, build_small
 
 SMALL_ARGUMENTS = {
     "cifar_resnet18": {"width": 0.125},
@@ -16,7 +16,7 @@ SMALL_ARGUMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL_ARCHITECTURES)
+@pytest.mark.parametrize("name", BUILDERS)
 def test_every_builder_keeps_the_contract(name):
     network = build_small(name, **SMALL_ARGUMENTS.get(name, {})).eval()
     images = torch.randn(3, 3, 32, 32)
@@ -46,23 +46,23 @@ def test_sizes_are_those_of_the_literature(name, parameters, dim):
 
 
 def test_the_mlp_has_one_width_at_every_layer():
-    network = build_small("mlp", depth=4, hidden=48, image_size=8)
+    network = build_small("mlp", depth=4, hidden=48, size=8)
     shapes = [module.weight.shape for module in network.modules() if isinstance(module, torch.nn.Linear)]
     assert shapes == [(48, 192), (48, 48), (48, 48), (48, 48)]
-    default = SMALL_ARCHITECTURES["mlp"].__init__.__defaults__
+    default = BUILDERS["mlp"].__init__.__defaults__
     assert default[:2] == (12, 3072)
 
 
 def test_width_scales_and_image_size_is_free():
     assert build_small("cifar_resnet20", width=2).feature_dim == 128
     for size in (8, 16, 48):
-        assert build_small("vit", image_size=size, depth=1)(torch.zeros(1, 3, size, size)).shape == (1, 192)
+        assert build_small("vit", size=size, depth=1)(torch.zeros(1, 3, size, size)).shape == (1, 192)
 
 
 def test_unknown_names_and_arguments_are_errors():
     with pytest.raises(UsageError, match=r"'cifar_resnet19'.*cifar_resnet18"):
         build_small("cifar_resnet19")
-    with pytest.raises(UsageError, match=r"no argument 'hidden'.*takes width"):
+    with pytest.raises(UsageError, match=r"no argument 'hidden'.*takes width, size"):
         build_small("cifar_resnet20", hidden=3)
     with pytest.raises(UsageError, match="width must be positive, got -1"):
         build_small("cifar_resnet20", width=-1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -65,14 +66,7 @@ def _run(words: list[str], debug: bool) -> int:
             raise
         _complain(error.line())
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.format_message())
-        return 2
-    except click.ClickException as error:
-        where = error.ctx.command_path if getattr(error, "ctx", None) else ""
-        _complain(" | ".join(part for part in (error.format_message(), where, "see --help") if part))
-        return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted | what was written so far is kept | go on with --resume")
         return 130
     except BrokenPipeError:
@@ -84,11 +78,23 @@ def _run(words: list[str], debug: bool) -> int:
         _complain("out of memory | this machine | try a smaller --batch-size, --image-size or --limit")
         return 5
     except Exception as error:
+        if hasattr(error, "format_message"):  # typer's usage errors, whichever click they come from
+            return _usage(error)
         if debug:
             raise
         text = (str(error).splitlines() or [""])[0]
         _complain(f"{type(error).__name__}: {text} | this is a bug in nctransfer | run again with --debug and report it")
         return 1
+
+
+def _usage(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        return 2
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else ""
+    _complain(" | ".join(part for part in (error.format_message().rstrip("."), where, "see --help") if part))
+    return 2
 
 
 def _complain(line: str) -> None:

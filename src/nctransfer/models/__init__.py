@@ -1,1 +1,13 @@
-"""To be filled."""
+"""Networks by name, file or run folder; projection heads; layer taps and cuts. All hook code of the package lives here.
+
+Shapes: images ``(B, 3, H, W)``, uint8 or float in [0, 1]; features ``(B, D)``; a convolutional layer's output
+``(B, C, H, W)``, a transformer layer's ``(B, T, C)`` with T tokens.
+"""
+
+from __future__ import annotations
+
+from .cut import Cut
+from .networks import Network, load_network, wrap_module
+from .taps import LayerTaps, pool_features
+
+__all__ = ["Cut", "LayerTaps", "Network", "load_network", "pool_features", "wrap_module"]

@@ -20,16 +20,18 @@ from torch import Tensor, nn
 
 from ..errors import UsageError, near_names
 
-__all__ = ["MLP", "SMALL_ARCHITECTURES", "CifarResNet", "build_small", "small_vit"]
+__all__ = ["MLP", "BUILDERS", "CifarResNet", "build_small", "small_vit"]
 
 
 def build_small(name: str, **arguments: Any) -> nn.Module:
-    """Build one of :data:`SMALL_ARCHITECTURES` by name.
+    """Build one of :data:`BUILDERS` by name.
 
     Args:
         name: ``cifar_resnet18``, ``cifar_resnet50``, ``cifar_resnet20``, ``cifar_resnet32``, ``cifar_resnet56``,
             ``mlp`` or ``vit``.
         arguments: Keyword arguments of the builder; those that it does not know are an error.
+
+    All builders take ``size``, the side of the square input images; the convolutional ones take any and ignore it.
 
     Raises:
         UsageError: the name or an argument is unknown.
@@ -41,11 +43,9 @@ def build_small(name: str, **arguments: Any) -> nn.Module:
         >>> network(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 32])
     """
-    if name not in SMALL_ARCHITECTURES:
-        raise UsageError(
-            f"unknown architecture {name!r}", where="arch", remedy=near_names(name, tuple(SMALL_ARCHITECTURES))
-        )
-    builder = SMALL_ARCHITECTURES[name]
+    if name not in BUILDERS:
+        raise UsageError(f"unknown architecture {name!r}", where="arch", remedy=near_names(name, tuple(BUILDERS)))
+    builder = BUILDERS[name]
     known = [parameter for parameter in inspect.signature(builder).parameters if parameter != "self"]
     for argument in arguments:
         if argument not in known:
@@ -150,15 +150,15 @@ class MLP(nn.Module):
     Args:
         depth: Number of layers.
         hidden: Width of every layer, the features included.
-        image_size: Side of the square input images.
+        size: Side of the square input images.
         norm: Whether layers carry BatchNorm.
     """
 
-    def __init__(self, depth: int = 12, hidden: int = 3072, image_size: int = 32, norm: bool = True) -> None:
+    def __init__(self, depth: int = 12, hidden: int = 3072, size: int = 32, norm: bool = True) -> None:
         super().__init__()
         if depth < 1 or hidden < 1:
             raise UsageError(f"depth and hidden must be at least 1, got {depth} and {hidden}", where="arch")
-        widths = [3 * image_size**2, *[hidden] * depth]
+        widths = [3 * size**2, *[hidden] * depth]
         self.blocks = nn.Sequential(
             *(
                 nn.Sequential(
@@ -180,50 +180,50 @@ class MLP(nn.Module):
 
 
 def small_vit(
-    width: float = 1.0, depth: int = 6, image_size: int = 32, patch_size: int | None = None, heads: int = 3
+    width: float = 1.0, depth: int = 6, size: int = 32, patch_size: int | None = None, heads: int = 3
 ) -> nn.Module:
     """A small vision transformer of timm's making: 192·width channels, 6 layers, 8×8 patches whatever the image size.
 
     Args:
         width: Factor on the 192 channels; the result is rounded to a multiple of ``heads``.
         depth: Number of encoder layers.
-        image_size: Side of the square input images.
+        size: Side of the square input images.
         patch_size: Side of a patch; an eighth of the image when left out.
         heads: Attention heads.
     """
     from timm.models.vision_transformer import VisionTransformer
 
     channels = max(1, round(192 * width / heads)) * heads
-    patch = patch_size or max(1, image_size // 8)
+    patch = patch_size or max(1, size // 8)
     network: Any = VisionTransformer(
-        img_size=image_size, patch_size=patch, embed_dim=channels, depth=depth, num_heads=heads, num_classes=0
+        img_size=size, patch_size=patch, embed_dim=channels, depth=depth, num_heads=heads, num_classes=0
     )
     network.feature_dim = channels
     network.layers = network.units = tuple(f"blocks.{position}" for position in range(depth))
     return network
 
 
-def _cifar_resnet18(width: float = 1.0) -> nn.Module:
+def _cifar_resnet18(width: float = 1.0, size: int = 32) -> nn.Module:
     return CifarResNet((2, 2, 2, 2), (64, 128, 256, 512), width=width)
 
 
-def _cifar_resnet50(width: float = 1.0) -> nn.Module:
+def _cifar_resnet50(width: float = 1.0, size: int = 32) -> nn.Module:
     return CifarResNet((3, 4, 6, 3), (64, 128, 256, 512), bottleneck=True, width=width)
 
 
-def _cifar_resnet20(width: float = 1.0) -> nn.Module:
+def _cifar_resnet20(width: float = 1.0, size: int = 32) -> nn.Module:
     return CifarResNet((3, 3, 3), (16, 32, 64), width=width)
 
 
-def _cifar_resnet32(width: float = 1.0) -> nn.Module:
+def _cifar_resnet32(width: float = 1.0, size: int = 32) -> nn.Module:
     return CifarResNet((5, 5, 5), (16, 32, 64), width=width)
 
 
-def _cifar_resnet56(width: float = 1.0) -> nn.Module:
+def _cifar_resnet56(width: float = 1.0, size: int = 32) -> nn.Module:
     return CifarResNet((9, 9, 9), (16, 32, 64), width=width)
 
 
-SMALL_ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "cifar_resnet18": _cifar_resnet18,
     "cifar_resnet50": _cifar_resnet50,
     "cifar_resnet20": _cifar_resnet20,

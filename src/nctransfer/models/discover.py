@@ -1,0 +1,96 @@
+"""Finding a network's blocks: which layers to probe, and which units to tune."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from .taps import first_tensor
+
+__all__ = ["called_once", "find_layers", "find_units"]
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList)
+
+
+def find_units(module: nn.Module) -> tuple[str, ...]:
+    """Candidate tuning units, shallow to deep.
+
+    ResNet-like networks: the first block of each stage, as in A.2 of the paper. Others: the blocks or stages that timm's
+    feature interface names (for a ViT, the encoder layers). Networks without that interface: every block.
+    """
+    stages = [name for name in ("layer1", "layer2", "layer3", "layer4") if isinstance(getattr(module, name, None), nn.Sequential)]
+    if stages:
+        return tuple(f"{stage}.0" for stage in stages if len(module.get_submodule(stage)) > 0)
+    named = []
+    for name in _feature_modules(module):
+        unit = module.get_submodule(name)
+        if "." in name and any(True for _ in unit.parameters()) and any(True for _ in unit.children()):
+            named.append(name)
+    return tuple(named) or find_layers(module)
+
+
+def find_layers(module: nn.Module) -> tuple[str, ...]:
+    """Every block of the network, in the order of ``named_modules()``.
+
+    A block is a module with children that stands in a ``Sequential`` or ``ModuleList`` and holds no list of blocks itself.
+    Where there is none, the network's direct children with parameters are taken.
+    """
+    roots = {name.split(".")[0] for name in _feature_modules(module)} or {name for name, _ in module.named_children()}
+    found: list[str] = []
+    for root, child in module.named_children():
+        if root in roots or root.startswith("layer"):
+            _collect(child, root, found, in_list=False)
+    if not found:
+        found = [name for name, child in module.named_children() if any(True for _ in child.parameters())]
+    return tuple(found)
+
+
+def _collect(module: nn.Module, name: str, found: list[str], *, in_list: bool) -> None:
+    if isinstance(module, _CONTAINERS):
+        for key, child in module.named_children():
+            _collect(child, f"{name}.{key}", found, in_list=True)
+        return
+    inner = [(key, child) for key, child in module.named_children() if key in ("blocks", "layers") and isinstance(child, _CONTAINERS)]
+    for key, child in inner:
+        _collect(child, f"{name}.{key}", found, in_list=True)
+    if in_list and not inner and any(True for _ in module.children()) and any(True for _ in module.parameters()):
+        found.append(name)
+
+
+def _feature_modules(module: nn.Module) -> list[str]:
+    info: Any = getattr(module, "feature_info", None)
+    if not info:
+        return []
+    names = [entry["module"] for entry in info if isinstance(entry, dict) and "module" in entry]
+    present = dict(module.named_modules())
+    return [name for name in names if name in present]
+
+
+@torch.no_grad()
+def called_once(module: nn.Module, names: tuple[str, ...], inputs: torch.Tensor) -> dict[str, tuple[int, ...]]:
+    """Of ``names``, the modules that one forward pass calls exactly once and that return a poolable tensor.
+
+    Returns:
+        Name to output shape, in the order in which the modules end.
+    """
+    calls: dict[str, list[tuple[int, ...]]] = {}
+    order: list[str] = []
+    handles = []
+
+    def watch(name: str):
+        def keep(_: nn.Module, __: Any, output: Any) -> None:
+            calls.setdefault(name, []).append(tuple(first_tensor(output).shape))
+            order.append(name)
+
+        return keep
+
+    for name in names:
+        handles.append(module.get_submodule(name).register_forward_hook(watch(name)))
+    try:
+        module(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: calls[name][0] for name in order if len(calls[name]) == 1 and 2 <= len(calls[name][0]) <= 4}
