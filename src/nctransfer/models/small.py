@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError, near_names
 
-__all__ = ["MLP", "BUILDERS", "CifarResNet", "build_small", "small_vit"]
+__all__ = ["BUILDERS", "MLP", "CifarResNet", "build_small", "small_vit"]
 
 
 def build_small(name: str, **arguments: Any) -> nn.Module:
