@@ -1,1 +1,22 @@
-"""To be filled."""
+"""Data sets by name or path: splits, checks, preprocessing and loaders."""
+
+from __future__ import annotations
+
+from .loaders import Batch, PixelLoader, pixels_of
+from .named import NAMES
+from .opening import bundle_from_arrays, bundle_from_torch, open_dataset
+from .preprocess import Preprocess
+from .splits import DataBundle, ImageSplit
+
+__all__ = [
+    "NAMES",
+    "Batch",
+    "DataBundle",
+    "ImageSplit",
+    "PixelLoader",
+    "Preprocess",
+    "bundle_from_arrays",
+    "bundle_from_torch",
+    "open_dataset",
+    "pixels_of",
+]

@@ -1,0 +1,196 @@
+"""Every image is decoded once, in full, before anything is computed: what is damaged, how large, what stands twice."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, UsageError
+from ..runs import write_bytes
+from .parallel import for_each
+from .splits import ImageSplit
+
+__all__ = ["Findings", "check_images", "drop_bad", "find_duplicates", "summarise_sizes"]
+
+_DIGEST = 16
+
+
+@dataclass
+class Findings:
+    """What the decoding of one split told, one entry an image.
+
+    Attributes:
+        width, height: Shape (N,); 0 where the image is bad.
+        pixel_hash, file_hash: Digests; empty where unknown.
+        reason: Why the image is bad; empty where it is not.
+    """
+
+    width: np.ndarray
+    height: np.ndarray
+    pixel_hash: list[bytes]
+    file_hash: list[bytes]
+    reason: list[str]
+
+    def keep(self, good: np.ndarray) -> Findings:
+        """The entries at these positions."""
+        return Findings(
+            self.width[good],
+            self.height[good],
+            [self.pixel_hash[index] for index in good],
+            [self.file_hash[index] for index in good],
+            [self.reason[index] for index in good],
+        )
+
+
+def check_images(split: ImageSplit, what: str) -> Findings:
+    """Decode every image of a split in full, with threads.
+
+    Args:
+        split: The split.
+        what: Said beside the progress bar.
+
+    Returns:
+        What was found; nothing is raised for a bad image.
+    """
+    num = len(split)
+    found = Findings(np.zeros(num, np.int64), np.zeros(num, np.int64), [b""] * num, [b""] * num, [""] * num)
+
+    def check(index: int) -> None:
+        position = int(split.indices[index])
+        try:
+            content = split.source.content(position)
+            if content is not None:
+                found.file_hash[index] = hashlib.blake2b(content, digest_size=_DIGEST).digest()
+            image = split.source.image(position)
+        except DataError as error:
+            found.reason[index] = error.what
+            return
+        found.width[index], found.height[index] = image.size
+        size = f"{image.width}x{image.height}".encode()
+        found.pixel_hash[index] = hashlib.blake2b(image.tobytes(), digest_size=_DIGEST, person=size[:16]).digest()
+
+    for_each(check, num, what=what)
+    return found
+
+
+def drop_bad(
+    splits: dict[str, ImageSplit],
+    findings: dict[str, Findings],
+    *,
+    on_bad_image: str,
+    skip_limit: float,
+    skipped_csv: Path | None,
+    place: str,
+) -> tuple[dict[str, ImageSplit], dict[str, Findings], list[dict[str, str]]]:
+    """Stop at bad images, or leave them out.
+
+    Args:
+        splits: The splits by name.
+        findings: Of each split.
+        on_bad_image: ``stop`` or ``skip``.
+        skip_limit: Largest share of bad images that ``skip`` puts up with.
+        skipped_csv: Where the list of bad images is written, if any.
+        place: Where the data lie, for messages.
+
+    Returns:
+        Splits and findings without the bad images, and the list of these.
+
+    Raises:
+        DataError: there are bad images and ``stop`` was asked for (all are listed), or they are too many.
+    """
+    if on_bad_image not in ("stop", "skip"):
+        raise UsageError(f"`on_bad_image` must be 'stop' or 'skip', got {on_bad_image!r}")
+    bad = [
+        {"identity": split.identity(index), "split": name, "class": split.class_names[split.labels[index]], "reason": r}
+        for name, split in splits.items()
+        for index, r in enumerate(findings[name].reason)
+        if r
+    ]
+    if not bad:
+        return splits, findings, bad
+    total = sum(len(split) for split in splits.values())
+    if on_bad_image == "stop":
+        raise DataError(
+            f"{len(bad)} of {total} images cannot be read",
+            where="; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad),
+            remedy="mend or remove them, or pass --on-bad-image skip",
+        )
+    if skipped_csv is not None:
+        _write_csv(Path(skipped_csv), bad)
+    if len(bad) > skip_limit * total:
+        raise DataError(
+            f"{len(bad)} of {total} images cannot be read, more than the share of {skip_limit:.3g} that may be skipped",
+            where="; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad),
+            remedy="mend them, or raise the skip limit",
+        )
+    good = {name: np.flatnonzero([not reason for reason in found.reason]) for name, found in findings.items()}
+    kept = {name: split.subset(good[name]) for name, split in splits.items()}
+    for name, split in kept.items():
+        lost = np.flatnonzero((split.counts() == 0) & (splits[name].counts() > 0))
+        if len(lost):
+            names = ", ".join(repr(split.class_names[label]) for label in lost)
+            raise DataError(
+                f"no readable image of {names} is left in {name}", where=place, remedy="add images, or leave it out"
+            )
+    return kept, {name: found.keep(good[name]) for name, found in findings.items()}, bad
+
+
+def summarise_sizes(findings: dict[str, Findings]) -> dict[str, Any]:
+    """Widths and heights over all splits: smallest, median, largest, and the most frequent size."""
+    width = np.concatenate([found.width for found in findings.values()])
+    height = np.concatenate([found.height for found in findings.values()])
+    if not len(width):
+        return {}
+    common, times = Counter(zip(width.tolist(), height.tolist(), strict=True)).most_common(1)[0]
+    return {
+        "width": [int(width.min()), float(np.median(width)), int(width.max())],
+        "height": [int(height.min()), float(np.median(height)), int(height.max())],
+        "most_frequent": list(common),
+        "most_frequent_share": times / len(width),
+    }
+
+
+def find_duplicates(splits: dict[str, ImageSplit], findings: dict[str, Findings]) -> dict[str, Any]:
+    """Images that stand more than once.
+
+    Returns:
+        For ``train_test``, ``validation_test`` and ``train_validation``: how many images of the second split have an
+        image with the same pixels (``pixels``), or from the same file (``files``), in the first, with ``examples``.
+        ``within_train`` counts images of the training split beyond the first of their kind, and
+        ``conflicting_labels`` those images of any split whose twin carries another label.
+    """
+    result: dict[str, Any] = {}
+    for first, second in (("train", "test"), ("validation", "test"), ("train", "validation")):
+        by_pixels = {digest: index for index, digest in enumerate(findings[first].pixel_hash) if digest}
+        by_file = {digest for digest in findings[first].file_hash if digest}
+        hits = [(by_pixels[d], index) for index, d in enumerate(findings[second].pixel_hash) if d in by_pixels]
+        result[f"{first}_{second}"] = {
+            "pixels": len(hits),
+            "files": sum(digest in by_file for digest in findings[second].file_hash),
+            "examples": [[splits[first].identity(a), splits[second].identity(b)] for a, b in hits[:20]],
+        }
+    counts = Counter(digest for digest in findings["train"].pixel_hash if digest)
+    result["within_train"] = sum(count - 1 for count in counts.values())
+    classes: dict[bytes, set[int]] = {}
+    for name, split in splits.items():
+        for digest, label in zip(findings[name].pixel_hash, split.labels.tolist(), strict=True):
+            classes.setdefault(digest, set()).add(label)
+    clashing = {digest for digest, labels in classes.items() if digest and len(labels) > 1}
+    result["conflicting_labels"] = sum(digest in clashing for found in findings.values() for digest in found.pixel_hash)
+    return result
+
+
+def _write_csv(path: Path, bad: list[dict[str, str]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["identity", "split", "class", "reason"])
+    writer.writeheader()
+    writer.writerows(bad)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -1,0 +1,182 @@
+"""Batches of pixels, in an order that is a function of (seed, epoch).
+
+Decoded pixels stay in memory where they fit, else images are decoded as they are needed, by worker processes or in this
+one. The bits are the same on each road.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import NCTransferError, ResourceError, UsageError
+from .order import random_order
+from .parallel import for_each
+from .preprocess import Preprocess
+from .splits import ImageSplit
+from .workers import decode_rows, start_pool
+
+__all__ = ["Batch", "PixelLoader", "pixels_of"]
+
+_AHEAD = 2  # batches that each worker may be ahead
+
+
+@dataclass
+class Batch:
+    """Images of one step.
+
+    Attributes:
+        images: Shape (B, 3, S, S), uint8.
+        labels: Shape (B,), int64.
+        indices: Shape (B,), int64; positions in the split.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    indices: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class PixelLoader:
+    """Batches of a split, prepared for a network.
+
+    Args:
+        split: The images.
+        preprocess: What makes squares of them.
+        batch_size: Images of a batch over all ranks together.
+        shuffle: Whether the order changes from epoch to epoch; it is a function of (seed, epoch).
+        seed: Of the order.
+        drop_last: Whether a last batch with fewer images is left out.
+        num_workers: Processes that decode where pixels are not kept in memory.
+        memory_limit: Most bytes of pixels to keep in memory; 0 always decodes anew.
+        rank, world_size: Of B images in a batch, this rank yields those from ``B * rank // world_size`` up to
+            ``B * (rank + 1) // world_size``: every rank takes the same number of steps.
+
+    Example:
+        >>> from nctransfer.data import open_dataset
+        >>> split = open_dataset("digits", check=False).test
+        >>> loader = PixelLoader(split, Preprocess(size=16), batch_size=100, shuffle=True)
+        >>> len(loader), next(loader.epoch(0)).images.shape
+        (4, torch.Size([100, 3, 16, 16]))
+    """
+
+    def __init__(
+        self,
+        split: ImageSplit,
+        preprocess: Preprocess,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        memory_limit: int = 2 << 30,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if batch_size < 1:
+            raise UsageError(f"`batch_size` must be at least 1, got {batch_size}")
+        if num_workers < 0:
+            raise UsageError(f"`num_workers` must be at least 0, got {num_workers}")
+        if not 0 <= rank < world_size:
+            raise UsageError(f"`rank` must lie in [0, {world_size}), got {rank}")
+        self.split, self.preprocess, self.batch_size = split, preprocess, batch_size
+        self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.num_workers, self.rank, self.world_size = num_workers, rank, world_size
+        self.in_memory = len(split) * 3 * preprocess.size**2 <= memory_limit
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        full, rest = divmod(len(self.split), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def order(self, epoch: int = 0) -> np.ndarray:
+        """Positions of the split in the order of this epoch, over all ranks, shape (N,)."""
+        num = len(self.split)
+        return random_order(num, self.seed, epoch) if self.shuffle else np.arange(num)
+
+    def epoch(self, epoch: int = 0, start_batch: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch, from ``start_batch`` on.
+
+        Raises:
+            DataError: an image cannot be read.
+            ResourceError: a worker process died.
+        """
+        order = self.order(epoch)
+        batches = [self._mine(order, number) for number in range(start_batch, len(self))]
+        labels = torch.from_numpy(self.split.labels)
+        for rows, images in self._images(batches):
+            indices = torch.from_numpy(rows)
+            yield Batch(images, labels[indices], indices)
+
+    def _mine(self, order: np.ndarray, number: int) -> np.ndarray:
+        rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+        return rows[len(rows) * self.rank // self.world_size : len(rows) * (self.rank + 1) // self.world_size]
+
+    def _images(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        if self.in_memory:
+            pixels = pixels_of(self.split, self.preprocess)
+            for rows in batches:
+                yield rows, pixels[torch.from_numpy(rows)]
+        elif self.num_workers == 0:
+            for rows in batches:
+                yield rows, _decode(self.split, self.preprocess, rows)
+        else:
+            yield from self._from_workers(batches)
+
+    def _from_workers(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+        pool: ProcessPoolExecutor = start_pool(self.num_workers, self.split, self.preprocess)
+        waiting: deque[tuple[np.ndarray, Future]] = deque()
+        try:
+            for rows in batches:
+                waiting.append((rows, pool.submit(decode_rows, rows)))
+                if len(waiting) > _AHEAD * self.num_workers:
+                    yield _result(waiting.popleft())
+            while waiting:
+                yield _result(waiting.popleft())
+        except BrokenProcessPool as error:
+            raise ResourceError(
+                "a worker process that decodes images died",
+                where=f"{self.num_workers} workers",
+                remedy="probably for want of memory; lower --num-workers (0 needs none) and go on with --resume",
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def pixels_of(split: ImageSplit, preprocess: Preprocess) -> torch.Tensor:
+    """All pixels of a split, shape (N, 3, S, S), uint8; decoded once and kept with the split.
+
+    Only the last size asked for is kept, and only as long as the split lives.
+    """
+    kept = split.pixel_cache
+    if kept is None or kept[0] != preprocess.geometry:
+        pixels = _decode(split, preprocess, np.arange(len(split)), what="decoding images")
+        split.pixel_cache = kept = (preprocess.geometry, pixels)
+    return kept[1]
+
+
+def _decode(split: ImageSplit, preprocess: Preprocess, rows: np.ndarray, what: str = "decoding") -> torch.Tensor:
+    pixels = np.empty((len(rows), 3, preprocess.size, preprocess.size), dtype=np.uint8)
+
+    def decode(position: int) -> None:
+        pixels[position] = preprocess.array(split.image(rows[position])).transpose(2, 0, 1)
+
+    for_each(decode, len(rows), what=what)
+    return torch.from_numpy(pixels)
+
+
+def _result(entry: tuple[np.ndarray, Future]) -> tuple[np.ndarray, torch.Tensor]:
+    rows, future = entry
+    result = future.result()
+    if isinstance(result, NCTransferError):
+        raise result
+    return rows, torch.from_numpy(result)

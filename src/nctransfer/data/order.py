@@ -1,0 +1,71 @@
+"""Order as a function: which image comes when follows from a key and the index, and from nothing that was drawn before.
+
+The hash is splitmix64, written out here, so that no library's change of generator changes a split.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["apportion", "random_keys", "random_order"]
+
+_MASK = (1 << 64) - 1
+
+
+def random_keys(num: int, *key: int) -> np.ndarray:
+    """Pseudo-random 64-bit numbers, one an index, determined by ``key``.
+
+    Returns:
+        Shape (num,), uint64.
+    """
+    state = 0x9E3779B97F4A7C15
+    for part in key:
+        state = int(_mix(np.array([(state ^ (part & _MASK)) & _MASK], dtype=np.uint64))[0])
+    index = np.arange(1, num + 1, dtype=np.uint64)
+    return _mix(index * np.uint64(0x9E3779B97F4A7C15) + np.array([state], dtype=np.uint64))
+
+
+def random_order(num: int, *key: int) -> np.ndarray:
+    """A permutation of ``range(num)`` determined by ``key``.
+
+    Returns:
+        Shape (num,), int64.
+
+    Example:
+        >>> random_order(5, 0, 1).tolist() == random_order(5, 0, 1).tolist()
+        True
+        >>> sorted(random_order(5, 7).tolist())
+        [0, 1, 2, 3, 4]
+    """
+    return np.argsort(random_keys(num, *key), kind="stable")
+
+
+def apportion(total: int, weights: np.ndarray, low: int | np.ndarray, high: int | np.ndarray) -> np.ndarray:
+    """Whole shares in proportion to ``weights`` that add to ``total``, by largest remainder, within bounds.
+
+    Args:
+        total: What the shares add to, as far as the bounds allow.
+        weights: Shape (K,), non-negative.
+        low, high: Least and largest share, scalar or shape (K,).
+
+    Returns:
+        Shares, shape (K,), int64.
+
+    Example:
+        >>> apportion(10, np.array([1, 1, 2]), 1, 10).tolist()
+        [3, 2, 5]
+    """
+    quota = total * np.asarray(weights, dtype=np.float64) / max(float(np.sum(weights)), 1.0)
+    low, high = np.broadcast_to(low, quota.shape), np.broadcast_to(high, quota.shape)
+    share = np.clip(np.floor(quota), low, high).astype(np.int64)
+    while share.sum() < total and np.any(share < high):
+        share[np.argmax(np.where(share < high, quota - share, -np.inf))] += 1
+    while share.sum() > total and np.any(share > low):
+        share[np.argmax(np.where(share > low, share - quota, -np.inf))] -= 1
+    return share
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,96 @@
+"""From an image of any size to the square of pixels that a network takes; normalisation is left to the network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..errors import UsageError, near_names
+
+__all__ = ["Preprocess"]
+
+_INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# Beyond this ratio of sides, only the part that the crop keeps is resized: a 1 x 20,000 strip would fill the memory.
+_LONGEST = 8
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Resize the shorter side to ``floor(size / crop_pct)``, then cut the centre: timm's evaluation transform.
+
+    Attributes:
+        size: Side of the square, in pixels.
+        interpolation: ``nearest``, ``box``, ``bilinear``, ``hamming``, ``bicubic`` or ``lanczos``.
+        crop_pct: Share of the resized shorter side that the crop keeps, in (0, 1].
+        mean, std: Per channel, of pixels in [0, 1]; carried along for the network, not applied here.
+
+    Raises:
+        UsageError: a value cannot be meant.
+
+    Example:
+        >>> Preprocess(size=8).pixels(Image.new("RGB", (20, 10))).shape
+        torch.Size([3, 8, 8])
+    """
+
+    size: int
+    interpolation: str = "bicubic"
+    crop_pct: float = 1.0
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UsageError(f"`size` must be at least 1 pixel, got {self.size}")
+        if not 0 < self.crop_pct <= 1:
+            raise UsageError(f"`crop_pct` must lie in (0, 1], got {self.crop_pct}")
+        if self.interpolation not in _INTERPOLATIONS:
+            raise UsageError(
+                f"unknown interpolation {self.interpolation!r}",
+                remedy=near_names(self.interpolation, list(_INTERPOLATIONS)),
+            )
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise UsageError(f"`mean` and `std` must have 3 values, got {self.mean} and {self.std}")
+
+    @property
+    def geometry(self) -> tuple[int, str, float]:
+        """What the pixels depend on."""
+        return self.size, self.interpolation, self.crop_pct
+
+    def pixels(self, image: Image.Image) -> torch.Tensor:
+        """The square of pixels, shape (3, size, size), uint8."""
+        return torch.from_numpy(self.array(image).transpose(2, 0, 1).copy())
+
+    def array(self, image: Image.Image) -> np.ndarray:
+        """The same as an array with channels last, shape (size, size, 3), uint8."""
+        if image.mode != "RGB":
+            image = image.convert("RGB")
+        width, height = image.size
+        short = math.floor(self.size / self.crop_pct)
+        resample = _INTERPOLATIONS[self.interpolation]
+        if width <= height:
+            wide, high = short, int(short * height / width)
+        else:
+            wide, high = int(short * width / height), short
+        left, top = round((wide - self.size) / 2), round((high - self.size) / 2)
+        if max(wide, high) > _LONGEST * short:
+            across, down = width / wide, height / high
+            box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
+            box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height)))
+            return np.asarray(image.resize((self.size, self.size), resample, box=box))
+        if (wide, high) != (width, height):
+            image = image.resize((wide, high), resample)
+        if (wide, high) != (self.size, self.size):
+            image = image.crop((left, top, left + self.size, top + self.size))
+        return np.asarray(image)
