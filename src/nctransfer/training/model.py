@@ -1,0 +1,61 @@
+"""What is trained: an encoder, a projection head and, for losses on class scores, a classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..losses import CrossEntropy, RescaledMSE, SupCon, rescaling
+from ..models import Network, load_network, wrap_module
+from ..models.heads import ProjectionHead
+from ..models.small import BUILDERS, build_small
+from .settings import PretrainSettings
+
+__all__ = ["PretrainModel", "build_loss", "build_network", "parameters_are_finite"]
+
+
+class PretrainModel(nn.Module):
+    """Images to the outputs that the loss takes: class scores (B, K), or embeddings (B, d) for SupCon.
+
+    Args:
+        network: The encoder, with its normalisation inside.
+        head: Projection head.
+        num_classes: Number of classes of the linear classifier on the head's outputs; None for no classifier.
+    """
+
+    def __init__(self, network: Network, head: ProjectionHead, num_classes: int | None) -> None:
+        super().__init__()
+        self.network, self.head = network, head
+        self.classifier: nn.Module = nn.Identity() if num_classes is None else nn.Linear(head.out_dim, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.head(self.network(images)))
+
+
+def build_network(settings: PretrainSettings) -> Network:
+    """The untrained encoder that the settings name; weights are drawn from torch's global generator."""
+    if settings.arch not in BUILDERS:
+        return load_network(settings.arch, weights="random", image_size=settings.image_size)
+    arguments: dict[str, Any] = {**settings.arch_arguments, "size": settings.image_size}
+    encoder = build_small(settings.arch, **arguments)
+    provenance = {"arch": settings.arch, "arch_arguments": arguments, "license": None, "weights": "random"}
+    network = wrap_module(encoder, size=settings.image_size, name=settings.arch, provenance=provenance)
+    return network.optimise_layout()
+
+
+def build_loss(settings: PretrainSettings, num_classes: int) -> CrossEntropy | RescaledMSE | SupCon:
+    """The loss that the settings name, as a module."""
+    if settings.loss == "ce":
+        return CrossEntropy(label_smoothing=settings.label_smoothing)
+    if settings.loss == "supcon":
+        return SupCon(temperature=settings.temperature)
+    kappa, m = rescaling(num_classes)
+    return RescaledMSE(kappa=settings.kappa or kappa, m=settings.m or m)
+
+
+def parameters_are_finite(module: nn.Module) -> bool:
+    """Whether no parameter or buffer of a module is NaN or infinite."""
+    tensors = [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

@@ -1,0 +1,46 @@
+"""Learning rates as pure functions of the step, so that resuming needs no scheduler restored."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["SCHEDULES", "sgdr"]
+
+
+def sgdr(
+    epoch: float,
+    num_epochs: float,
+    *,
+    lr: float = 0.1,
+    min_lr: float = 1e-4,
+    restart_every: float | None = None,
+    restart_factor: float = 1.0,
+) -> float:
+    """Cosine annealing with warm restarts, η = η_min + ½ (η_max − η_min)(1 + cos(π T_cur/T_i)).
+
+    Args:
+        epoch: Epochs done so far, fractions included: the rate changes with every batch.
+        num_epochs: Length of the run, and of the only period where no restart is asked for.
+        lr: η_max, the rate at the start of each period.
+        min_lr: η_min, the rate that each period runs down to.
+        restart_every: T_0, length of the first period in epochs.
+        restart_factor: T_mult, by which each period is longer than the one before it.
+
+    Source:
+        Loshchilov and Hutter, "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017, equation 5.
+
+    Example:
+        >>> sgdr(0, 200), round(sgdr(100, 200), 5), round(sgdr(200, 200), 5)
+        (0.1, 0.05005, 0.0001)
+        >>> round(sgdr(10, 200, restart_every=10), 5)
+        0.1
+    """
+    period, start = restart_every or num_epochs, 0.0
+    while restart_every and epoch >= start + period:
+        start += period
+        period *= restart_factor
+    share = min(1.0, (epoch - start) / period)
+    return min_lr + 0.5 * (lr - min_lr) * (1.0 + math.cos(math.pi * share))
+
+
+SCHEDULES = ("sgdr", "constant")
