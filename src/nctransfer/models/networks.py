@@ -78,7 +78,7 @@ class Network(nn.Module):
 
     def _look_inside(self, layers: Sequence[str] | None, units: Sequence[str] | None) -> None:
         for wanted in (*(layers or ()), *(units or ())):
-            self._check_name(wanted)
+            self.check_name(wanted)
         was_training = self.encoder.training
         self.encoder.eval()
         probe = torch.zeros(2, 3, self.size, self.size, device=self.mean.device)
@@ -105,7 +105,7 @@ class Network(nn.Module):
         self.layer_shapes = {name: shape[1:] for name, shape in shapes.items()}
         self.convolutional = any(len(shape) == 4 and not self.channels_last_outputs for shape in shapes.values())
 
-    def _check_name(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
         known = [module_name for module_name, _ in self.encoder.named_modules() if module_name]
         if name not in known:
             raise UsageError(f"{self.name} has no layer {name!r}", remedy=near_names(name, known))

@@ -1,1 +1,7 @@
-"""To be filled."""
+"""Reports: the JSON of a run folder in, one self-contained page out. Nothing here knows how a run was made."""
+
+from __future__ import annotations
+
+from .page import write_report
+
+__all__ = ["write_report"]

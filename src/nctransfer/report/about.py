@@ -1,0 +1,177 @@
+"""The rest of a page: the data, how to use the model, what the run stood on, and a glossary."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from .blocks import Block, Code, Details, Glossary, Note, Prose, Section, Table
+from .mistakes import class_names
+from .source import Source
+from .text import amount, count, duration, join, mapping, number, shorten, words
+
+__all__ = ["conditions_section", "data_section", "glossary_section", "use_section", "warnings_of"]
+
+_GLOSSARY = {
+    "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. "
+    "Each image becomes a point in feature space; NC1 is the scatter of the points around their class's mean, measured in "
+    "units of the spread of the class means. 0 means that all images of a class fall on one point; smaller is more "
+    "collapsed. The value depends on the number of images and on the width of the layer, so compare it within one page.",
+    "Neural collapse": "What happens in the last layers of a well-trained classifier: the features of a class shrink to "
+    "their mean. On the data of a new task, the more collapsed the features of a layer are, the easier a linear classifier "
+    "can usually tell the classes apart.",
+    "CDNV": "Class-distance normalised variance: the same idea as NC1, from pairs of classes. Smaller is more collapsed.",
+    "Numerical rank": "How many directions the features of a class really use.",
+    "Linear probe": "A linear classifier trained on the features of a network that stays as it is. Cheap, and the "
+    "yardstick for everything else.",
+    "Layer fine-tuning": "One part of the network is trained together with a new classifier; the rest stays frozen.",
+    "SCL fine-tuning": "Skip-connection layer fine-tuning: like layer fine-tuning, and the output of the trained part is "
+    "also added straight to the last features, past the frozen layers between.",
+    "Full fine-tuning": "All parameters are trained.",
+    "Penultimate": "The last features before the classifier.",
+    "95 % interval": "The range in which the accuracy on many more such images would plausibly lie. Where two intervals "
+    "overlap, the order of two methods may be luck.",
+    "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare ones count as much as common ones.",
+}
+_LOOSE = ("notes", "warnings")
+
+
+def warnings_of(result: dict[str, Any]) -> list[str]:
+    """The warnings of the run, as sentences.
+
+    Example:
+        >>> warnings_of({"warnings": ["Few images.", None]})
+        ['Few images.']
+    """
+    given = result.get("warnings")
+    return [text for item in given if (text := words(item))] if isinstance(given, list) else []
+
+
+def glossary_section(terms: list[str] | None = None) -> Section:
+    """What the page's words mean; all of them, or those named."""
+    chosen = [(term, text) for term, text in _GLOSSARY.items() if terms is None or term in terms]
+    return Section("In plain words", [Glossary(chosen)])
+
+
+def data_section(result: dict[str, Any]) -> Section:
+    """Where the images came from, how many there are, and what was odd about them."""
+    dataset = mapping(result.get("dataset"))
+    report = mapping(dataset.get("report"))
+    names, splits = class_names(result), mapping(result.get("splits"))
+    if not (names or splits or report):
+        return Section("Data", [])
+    num_classes = number(dataset.get("num_classes")) or len(names)
+    sizes = [f"{count(size)} for {split}" for split, size in splits.items() if number(size) is not None]
+    lead = f"{words(dataset.get('name')) or 'The data set'}: {count(num_classes)} classes"
+    lead += f"; images: {join(sizes)}." if sizes else "."
+    augment = mapping(result.get("augment"))
+    blocks: list[Block] = []
+    if number(augment.get("level")) is not None:
+        blocks.append(Prose(f"Augmentation level {count(augment['level'])}. {words(augment.get('why'))}".strip()))
+    facts = [[_title(key), text] for key, value in report.items() if key not in _LOOSE if (text := _fact(value))]
+    if facts:
+        blocks.append(Table(["What was found", ""], facts, "The data as found", frozenset({1}), stack=True))
+    for key in _LOOSE:
+        lines = report.get(key)
+        for line in lines if isinstance(lines, list) else [lines]:
+            if words(line):
+                blocks.append(Note(words(line)))
+    counts = _counts(report.get("counts"), names)
+    if counts:
+        blocks.append(Details("Images of each class", [counts]))
+    elif names:
+        blocks.append(Details(f"The {len(names)} classes", [Prose(", ".join(names))]))
+    return Section("Data", blocks, lead)
+
+
+def use_section(source: Source) -> Section:
+    """The commands that use the tuned model."""
+    path = source.display_path
+    shown = shlex.quote(path)
+    return Section(
+        "Use the model",
+        [
+            Code(f"nctransfer predict {shown} photo.jpg", "Class and probability of an image, or of a folder of them"),
+            Code(f"nctransfer predict {shown} photos/ --csv", "The same as CSV (or --json)"),
+            Code(
+                f"import nctransfer\n\nfor row in nctransfer.predict({json.dumps(path, ensure_ascii=False)}, "
+                '["photo.jpg"]):\n    print(row)',
+                "From Python",
+            ),
+        ],
+        "The tuned network lies in this run's folder, with its classes, preprocessing and hashes.",
+    )
+
+
+def conditions_section(source: Source) -> Section:
+    """Network, hardware, versions and configuration."""
+    result, environment = source.result, source.environment_or_result
+    model = mapping(result.get("model"))
+    preprocess = mapping(model.get("preprocess"))
+    size = number(model.get("image_size"))
+    facts = [
+        ("Network", words(model.get("name"))),
+        ("Parameters", amount(model["total_parameters"]) if number(model.get("total_parameters")) else ""),
+        ("Feature width", count(model["feature_dim"]) if number(model.get("feature_dim")) else ""),
+        ("Image size", f"{count(size)} × {count(size)} pixels" if size else ""),
+        ("Preprocessing", "; ".join(f"{key} {text}" for key, value in preprocess.items() if (text := _fact(value)))),
+        ("Weights", words(model.get("weights"))),
+        ("Licence of the weights", words(model.get("license"))),
+        ("Seed", words(result.get("seed"))),
+        ("Processor", words(environment.get("processor"))),
+        ("Cores", words(environment.get("cores"))),
+        ("Devices", _fact(environment.get("devices")) or "CPU only"),
+        ("Platform", words(environment.get("platform"))),
+        ("Versions", _fact({**mapping(environment.get("versions")), **mapping(result.get("versions"))})),
+        ("Whole run", duration(cost) if (cost := number(mapping(result.get("cost")).get("seconds"))) else ""),
+        ("Date", words(environment.get("date"))),
+        ("Command", _command(environment.get("command"))),
+    ]
+    body = [[name, text] for name, text in facts if text]
+    blocks: list[Block] = [Table(["What", ""], body, "Conditions", frozenset({1}), stack=True)]
+    if source.config:
+        text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
+        blocks.append(Details("Configuration", [Code(text)]))
+    return Section("What this run stood on", blocks)
+
+
+def _title(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def _fact(value: Any) -> str:
+    """A plain value in a line; counts per class are left to their own table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return shorten(value, 300)
+    if number(value) is not None:
+        return count(value) if float(value).is_integer() else f"{value:.4g}"
+    if isinstance(value, list):
+        if not value:
+            return ""
+        items = [_fact(item) for item in value[:8]]
+        return ", ".join(item for item in items if item) + (f" … ({len(value)} in all)" if len(value) > 8 else "")
+    if isinstance(value, dict) and len(value) <= 16 and not any(isinstance(item, dict | list) for item in value.values()):
+        return ", ".join(f"{key} {text}" for key, item in value.items() if (text := _fact(item)))
+    return ""
+
+
+def _counts(counts: Any, names: list[str]) -> Table | None:
+    """Images per split and class, whichever way round the mapping is nested."""
+    outer = {key: value for key, value in mapping(counts).items() if isinstance(value, dict) and value}
+    if not outer:
+        return None
+    if set(outer) <= set(names) and not set(outer) & {"train", "validation", "test"}:
+        splits = list(dict.fromkeys(key for inner in outer.values() for key in inner))
+        outer = {split: {name: inner.get(split) for name, inner in outer.items()} for split in splits}
+    classes = names or list(dict.fromkeys(key for inner in outer.values() for key in inner))
+    body = [[name, *(count(inner.get(name)) for inner in outer.values())] for name in classes]
+    return Table(["Class", *(_title(split) for split in outer)], body, "Images of each class")
+
+
+def _command(command: Any) -> str:
+    if isinstance(command, str):
+        return command
+    return " ".join(shlex.quote(words(part)) for part in command) if isinstance(command, list) else ""

@@ -1,0 +1,105 @@
+"""From a run folder to its page, one self-contained file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ..errors import DataError, near_names
+from ..runs import write_bytes
+from .blocks import Page
+from .kinds import pretrain_page, probe_page, tuning_page
+from .source import Source
+from .summary import summary_page
+from .text import mapping, visible
+
+__all__ = ["render", "write_report"]
+
+_KINDS: dict[str, Callable[[Source], Page]] = {
+    "auto": tuning_page,
+    "tune": tuning_page,
+    "probe": probe_page,
+    "pretrain": pretrain_page,
+    "summary": summary_page,
+}
+# The only script opens the foldable parts for printing, where the style sheet alone cannot.
+_SCRIPT = (
+    'addEventListener("beforeprint",function(){document.querySelectorAll("details").forEach(function(d){d.open=true})})'
+)
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run's folder, from the folder's JSON alone.
+
+    Args:
+        folder: A folder that holds ``result.json``; ``config.json``, ``environment.json``, ``metrics.jsonl`` and
+            thumbnails are used when they are there. For a summary, the runs that have no page yet are given one.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: there is no readable result, or its kind is unknown.
+
+    Example:
+        >>> import json, tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "result.json").write_text(json.dumps({"kind": "probe", "layers": []}))
+        >>> write_report(folder).name
+        'report.html'
+    """
+    source = Source.read(Path(folder))
+    kind = _kind(source.result)
+    if kind == "summary":
+        _complete(source)
+    path = source.folder / "report.html"
+    write_bytes(path, render(_KINDS[kind](source)).encode("utf-8"))
+    return path
+
+
+def render(page: Page) -> str:
+    """The page as HTML; every text is escaped, and what cannot be shown is written out."""
+    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode("ascii")
+    template = _environment().get_template("page.html")
+    return template.render(page=page, script=Markup(_SCRIPT), digest=digest)
+
+
+def _kind(result: dict[str, Any]) -> str:
+    kind = result.get("kind")
+    if kind is None:
+        kind = "auto" if mapping(result.get("methods")) else "probe" if result.get("layers") else "missing"
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise DataError(f"no page for a result of kind {kind!r}", where="result.json", remedy=near_names(str(kind), [*_KINDS]))
+    return kind
+
+
+def _complete(source: Source) -> None:
+    from .summary import run_folder
+
+    for run in source.result.get("runs") or []:
+        folder = run_folder(source, run)
+        if folder is not None and (folder / "result.json").is_file() and not (folder / "report.html").exists():
+            write_report(folder)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -1,0 +1,187 @@
+"""One pass over a split: the pooled features of every layer, and what they say of collapse."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from ..data import PixelLoader
+from ..errors import DataError, ResourceError
+from ..metrics import measure
+from ..models import Network
+from ..models.networks import PENULTIMATE
+from .runtime import Runtime
+
+__all__ = ["LayerFeatures", "extract_features", "halving", "measure_features"]
+
+
+@dataclasses.dataclass
+class LayerFeatures:
+    """The pooled features of layers on one split.
+
+    Attributes:
+        features: Layer name to features ``(N, d)``, float32, on the CPU; ``"penultimate"`` is the last.
+        labels: Shape (N,), int64.
+    """
+
+    features: dict[str, Tensor]
+    labels: Tensor
+
+    @property
+    def penultimate(self) -> Tensor:
+        return self.features[PENULTIMATE]
+
+
+def extract_features(
+    network: Network,
+    loader: PixelLoader,
+    runtime: Runtime,
+    *,
+    layers: Sequence[str] | None = None,
+    transform: Callable[[Tensor], Tensor] | None = None,
+    advance: Callable[[int], None] = lambda parts: None,
+) -> LayerFeatures:
+    """Features of ``layers`` (default: all) and of the penultimate layer, in the split's own order, in one forward pass.
+
+    Features that would not fit in half of the free memory lie in a temporary file instead.
+
+    Args:
+        network: Left in eval mode.
+        loader: Not shuffled.
+        runtime: Device, precision and processes; each process computes its share of every batch.
+        layers: Layer names; an empty list for the penultimate layer alone.
+        transform: Applied to the uint8 images first.
+        advance: Told the number of images done.
+
+    Raises:
+        DataError: a feature is NaN or infinite; the layer and the first sample are named.
+        ResourceError: not even one image fits into the device's memory.
+    """
+    network.to(runtime.device).eval()
+    names = list(network.layers if layers is None else layers)
+    total = len(loader.split)
+    store = _Store(total)
+    labels = torch.zeros(total, dtype=torch.int64)
+
+    def forward(images: Tensor) -> dict[str, Tensor]:
+        with torch.inference_mode(), runtime.autocast(), network.taps(names) as taps:
+            images = transform(images) if transform else images
+            output = network(images)
+        return {**{name: taps.features[name] for name in names}, PENULTIMATE: output}
+
+    for batch in loader.epoch(0):
+        parts = halving(forward, batch.images.to(runtime.device, non_blocking=True))
+        for name, values in parts.items():
+            store.put(name, batch.indices, values.float().cpu())
+        labels[batch.indices] = batch.labels.cpu()
+        advance(len(batch.labels) * runtime.world_size)
+    features = {name: _summed(store.arrays[name], runtime) for name in [*names, PENULTIMATE]}
+    for name, values in features.items():
+        _check_finite(name, values, loader)
+    return LayerFeatures(features, _summed(labels, runtime))
+
+
+class _Store:
+    """Arrays (N, d) by name, in memory or, when they would take half of what is free, in a file that goes with them."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.arrays: dict[str, Tensor] = {}
+        self._budget = psutil.virtual_memory().available // 2
+        self._folder: Any = None
+
+    def put(self, name: str, indices: Tensor, values: Tensor) -> None:
+        if name not in self.arrays:
+            self.arrays[name] = self._make(name, values.shape[1])
+        self.arrays[name][indices] = values
+
+    def _make(self, name: str, dim: int) -> Tensor:
+        size = self.total * dim * 4
+        if size <= self._budget:
+            self._budget -= size
+            return torch.zeros(self.total, dim)
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="nctransfer-features-")
+        path = Path(self._folder.name) / f"{len(self.arrays)}.f32"
+        array = np.memmap(path, dtype=np.float32, mode="w+", shape=(self.total, dim))
+        tensor = torch.from_numpy(array)
+        tensor._keep = self._folder  # type: ignore[attr-defined]  # the folder lives as long as a tensor in it
+        return tensor
+
+
+def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> dict[str, Tensor]:
+    """``forward(images)``, in halves where memory runs out; the result is the same.
+
+    Raises:
+        ResourceError: one image alone does not fit.
+    """
+    try:
+        return forward(images)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        if len(images) <= 1:
+            raise ResourceError(
+                "out of memory with a single image", where=str(images.device), remedy="use a smaller --image-size"
+            ) from error
+    if images.device.type == "cuda":
+        torch.cuda.empty_cache()
+    middle = len(images) // 2
+    first, second = halving(forward, images[:middle]), halving(forward, images[middle:])
+    return {name: torch.cat([first[name], second[name]]) for name in first}
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+def _summed(values: Tensor, runtime: Runtime) -> Tensor:
+    """Rows were written by the process that computed them and are zero elsewhere."""
+    if runtime.world_size == 1:
+        return values
+    return runtime.sum(values.to(runtime.device)).cpu()
+
+
+def _check_finite(name: str, values: Tensor, loader: PixelLoader) -> None:
+    finite = torch.isfinite(values.sum(1))
+    if not bool(finite.all()):
+        row = int((~finite).nonzero()[0])
+        raise DataError(
+            f"{int((~finite).sum())} of {len(values)} feature vectors are NaN or infinite",
+            where=f"layer {name}, first at {loader.split.identity(row)}",
+            remedy="use --precision fp32 or bf16, and check the weights",
+        )
+
+
+def measure_features(taken: LayerFeatures, num_classes: int, *, permutations: int = 10, seed: int = 0) -> list[dict[str, Any]]:
+    """Collapse of every layer: one row each with ``nc1``, its null mean and spread, ``cdnv``, ``numerical_rank``.
+
+    What is undefined is None, with the reason under ``notes``.
+    """
+    rows = []
+    for name, features in taken.features.items():
+        collapse = measure(features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed)
+        rows.append(
+            {
+                "name": name,
+                "dim": int(features.shape[1]),
+                "nc1": collapse.nc1,
+                "nc1_null_mean": collapse.nc1_null_mean,
+                "nc1_null_std": collapse.nc1_null_std,
+                "nc1_calibrated": collapse.nc1_calibrated,
+                "cdnv": collapse.cdnv,
+                "numerical_rank": collapse.numerical_rank,
+                "class_separation": collapse.class_separation,
+                "notes": dict(collapse.notes),
+                "penultimate": name == PENULTIMATE,
+            }
+        )
+    return rows

@@ -1,0 +1,155 @@
+"""The loop that every tuning method goes through: AdamW, warm-up and cosine, best epoch by validation."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import ResourceError
+from .batches import Batches
+from .methods import TunedNetwork
+from .runtime import Runtime
+
+__all__ = ["Diverged", "Fit", "FitOutcome", "cosine_factor", "fit"]
+
+
+class Diverged(ResourceError):
+    """The loss turned NaN or infinite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """How to train: the same for every method but the learning rate.
+
+    Attributes:
+        learning_rate: Peak rate of the tuned parameters.
+        epochs: Passes over the training split.
+        weight_decay: Decoupled; not applied to biases and normalisation.
+        warmup: Share of the steps with a rising rate.
+    """
+
+    learning_rate: float
+    epochs: int
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+
+
+@dataclasses.dataclass
+class FitOutcome:
+    """What training led to; the model is left at the best epoch.
+
+    Attributes:
+        best_epoch: 0 is the state before the first step.
+        val_accuracy: At the best epoch, a fraction.
+        history: One entry an epoch: ``epoch``, ``train_loss``, ``val_accuracy``.
+        seconds: Wall time of the training steps and the validation.
+        steps: Number of optimiser steps.
+    """
+
+    best_epoch: int
+    val_accuracy: float
+    history: list[dict[str, float | int | None]]
+    seconds: float
+    steps: int
+
+
+def fit(
+    model: TunedNetwork,
+    batches: Batches,
+    validate: Callable[[TunedNetwork], float],
+    plan: Fit,
+    runtime: Runtime,
+    *,
+    from_cut: bool = False,
+    advance: Callable[[int], None] = lambda parts: None,
+) -> FitOutcome:
+    """Train ``model`` and leave it at the epoch with the best validation accuracy (ties: the earliest).
+
+    Args:
+        model: On the runtime's device.
+        batches: Training batches; with ``from_cut``, of tensors taken at the model's cut.
+        validate: Gives the validation accuracy of the model.
+        plan: Rate, epochs, weight decay.
+        runtime: Device, precision, processes.
+        from_cut: Whether the batches hold tensors taken at the cut.
+        advance: Told after each epoch.
+
+    Raises:
+        Diverged: the loss is not finite.
+    """
+    started = time.perf_counter()
+    total = max(1, plan.epochs * len(batches))
+    optimizer = torch.optim.AdamW(_groups(model, plan), lr=plan.learning_rate)
+    wrapped, optimizer = runtime.prepare(model, optimizer)
+    best = (0, validate(model), model.tuned_state())
+    history: list[dict[str, float | int | None]] = [{"epoch": 0, "train_loss": None, "val_accuracy": best[1]}]
+    step = 0
+    for epoch in range(1, plan.epochs + 1):
+        model.train()
+        losses: list[Tensor] = []
+        for batch in batches.epoch(epoch - 1):
+            for group in optimizer.param_groups:
+                group["lr"] = plan.learning_rate * cosine_factor(step, total, plan.warmup)
+            losses.append(_step(wrapped, optimizer, batch.images, batch.labels, batches.batch_size, runtime, from_cut))
+            step += 1
+        loss = float(runtime.sum(torch.stack(losses).mean())) if losses else math.nan
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"the loss turned {loss} in epoch {epoch}, step {step}",
+                where=f"{model.method.title}, learning rate {plan.learning_rate:g}",
+                remedy="choose a smaller --lr; other finished methods are kept",
+            )
+        accuracy = validate(model)
+        history.append({"epoch": epoch, "train_loss": loss, "val_accuracy": accuracy})
+        if accuracy > best[1]:
+            best = (epoch, accuracy, model.tuned_state())
+        advance(1)
+    model.load_tuned_state(best[2])
+    model.eval()
+    return FitOutcome(best[0], best[1], history, time.perf_counter() - started, step)
+
+
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    inputs: Tensor,
+    labels: Tensor,
+    global_batch: int,
+    runtime: Runtime,
+    from_cut: bool,
+) -> Tensor:
+    optimizer.zero_grad(set_to_none=True)
+    with runtime.autocast():
+        logits = model(inputs, from_cut=from_cut)
+    # The sum over this process's share, over the size of the whole batch: processes may hold unequal shares, and the
+    # average that their gradients go through then is that of the whole batch.
+    loss = functional.cross_entropy(logits.float(), labels, reduction="sum") / global_batch
+    runtime.backward(loss * runtime.world_size)
+    optimizer.step()
+    return loss.detach()
+
+
+def cosine_factor(step: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate at ``step`` of ``total``: linear warm-up, then half a cosine down to 0.
+
+    Example:
+        >>> [round(cosine_factor(step, 10, 0.2), 2) for step in (0, 1, 2, 6, 10)]
+        [0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
+
+
+def _groups(model: TunedNetwork, plan: Fit) -> list[dict[str, object]]:
+    decayed = [parameter for parameter in model.tuned_parameters() if parameter.dim() > 1]
+    plain = [parameter for parameter in model.tuned_parameters() if parameter.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,155 @@
+"""The contract of a tuning method, and the network that every method trains.
+
+A method says three things of a frozen, pretrained network: which of its modules learn, which unit they belong to, and
+whether a skip connection carries the unit's output to the penultimate features. Everything else (data order, schedule,
+learning-rate search, choice of the epoch) is the same for all, so that their numbers compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from ..models import Cut, Network
+
+__all__ = ["TunedNetwork", "TuningMethod"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningMethod:
+    """One way to adapt a pretrained network to a downstream data set.
+
+    Attributes:
+        name: The word on the command line.
+        title: The words in a report.
+        needs_unit: Whether one unit of the network is tuned.
+        whole: Whether every parameter is tuned.
+        make_skip: Builds the skip connection for (network, unit), or None where the method has none.
+    """
+
+    name: str
+    title: str
+    needs_unit: bool = False
+    whole: bool = False
+    make_skip: Callable[[Network, str], nn.Module] | None = None
+
+
+class TunedNetwork(nn.Module):
+    """A pretrained network with a new classifier, of which exactly the method's parameters learn.
+
+    Frozen modules are in eval mode whatever ``train()`` says, so their BatchNorm buffers stay bit for bit. Gradients flow
+    through the frozen blocks above the tuned unit; below it nothing requires a gradient, so no graph is kept there.
+
+    Args:
+        network: The pretrained network; it is changed in place (``requires_grad``), so pass a copy to keep one.
+        method: The tuning method.
+        unit: The tuned unit's name, for methods that need one.
+        num_classes: K.
+
+    Raises:
+        UsageError: the method needs a unit and none was given, or the unit is unknown.
+    """
+
+    def __init__(self, network: Network, method: TuningMethod, unit: str | None, num_classes: int) -> None:
+        super().__init__()
+        if method.needs_unit and unit is None:
+            raise UsageError(f"method {method.name!r} needs a unit", remedy=f"one of {', '.join(network.units)}")
+        if not method.needs_unit and unit is not None:
+            raise UsageError(f"method {method.name!r} tunes no single unit, got {unit!r}", remedy="leave the unit out")
+        if unit is not None and unit not in network.layer_shapes:
+            network.check_name(unit)
+            raise UsageError(f"{unit!r} cannot be tuned alone", remedy=f"one of {', '.join(network.units)}")
+        self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
+        self.skip = method.make_skip(network, unit) if method.make_skip and unit else None
+        self.classifier = nn.Linear(network.feature_dim, num_classes)
+        self._cut: Cut | None = None
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self.network.requires_grad_(self.method.whole)
+        if self.unit is not None:
+            self.network.encoder.get_submodule(self.unit).requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> TunedNetwork:
+        super().train(mode)
+        if not self.method.whole:
+            self.network.eval()
+            if self.unit is not None:
+                self.network.encoder.get_submodule(self.unit).train(mode)
+        return self
+
+    def forward(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
+        """Logits ``(B, K)`` of images, or of tensors taken at the cut (:meth:`prefix`)."""
+        return self.classifier(self.penultimate(inputs, from_cut=from_cut))
+
+    def penultimate(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
+        """What the classifier sees, ``(B, D)``: the penultimate features, plus the skip connection's where there is one."""
+        if self.skip is None or self.unit is None:
+            return self._encode(inputs, from_cut)
+        caught: list[Tensor] = []
+        handle = self.network.encoder.get_submodule(self.unit).register_forward_hook(
+            lambda module, arguments, output: caught.append(output)
+        )
+        try:
+            features = self._encode(inputs, from_cut)
+        finally:
+            handle.remove()
+        return features + self.skip(caught[0])
+
+    def _encode(self, inputs: Tensor, from_cut: bool) -> Tensor:
+        if not from_cut:
+            return self.network(inputs)
+        return inputs if self._cut is None else self._cut.suffix(inputs)
+
+    def cut(self, sample: Tensor) -> bool:
+        """Prepare to run from the tuned unit on (``linear``: from the penultimate features on).
+
+        Returns:
+            Whether that is exact for this network, tried on ``sample``; False for methods that tune everything.
+        """
+        if self.method.whole:
+            return False
+        if self.unit is None:
+            return True
+        self._cut = Cut(self.network.encoder, self.unit)
+        return self._cut.holds(self.network.normalise(sample))
+
+    @torch.no_grad()
+    def prefix(self, images: Tensor) -> Tensor:
+        """What enters the tuned unit (``linear``: the penultimate features); constant while the method trains."""
+        if self._cut is None:
+            return self.network(images)
+        return self._cut.prefix(self.network.normalise(images))
+
+    def tuned_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that learn."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def count_parameters(self) -> tuple[int, int]:
+        """(number of tuned parameters, number of all parameters)."""
+        return (
+            sum(parameter.numel() for parameter in self.tuned_parameters()),
+            sum(parameter.numel() for parameter in self.parameters()),
+        )
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """Copies of every parameter and buffer that training can change: enough to return to this moment."""
+        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        moving = self.unit_buffers() if not self.method.whole else {name for name, _ in self.named_buffers()}
+        state: dict[str, Any] = self.state_dict()
+        return {name: value.detach().clone() for name, value in state.items() if name in names or name in moving}
+
+    def unit_buffers(self) -> set[str]:
+        """Names of the buffers that change while the method trains: those of the tuned unit and of the skip connection."""
+        prefixes = ["skip."] + ([f"network.encoder.{self.unit}."] if self.unit else [])
+        return {name for name, _ in self.named_buffers() if name.startswith(tuple(prefixes))}
+
+    def load_tuned_state(self, state: dict[str, Tensor]) -> None:
+        """Return to a moment kept by :meth:`tuned_state`."""
+        self.load_state_dict(state, strict=False)

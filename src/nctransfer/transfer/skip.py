@@ -1,0 +1,55 @@
+"""Skip-connection-layer (SCL) fine-tuning: one unit learns, and a skip connection carries its output to the classifier.
+
+The classifier sees ``penultimate + skip(unit's output)`` (Figure 7 of the paper; design in A.2): convolutional maps are
+averaged to 1×1, projected by a 1×1 convolution to the penultimate width and batch-normalised; transformer tokens, whose
+width is that of the penultimate features already, are pooled as the network pools its last layer and added directly.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..models import Network
+from .methods import TuningMethod
+
+__all__ = ["SCL", "ConvolutionalSkip", "DirectSkip"]
+
+
+class ConvolutionalSkip(nn.Module):
+    """Average pool to 1×1, 1×1 convolution to the penultimate width, BatchNorm.
+
+    After pooling there is one position left, where a 1×1 convolution and a linear map without bias are the same thing;
+    the latter also serves layers whose output is not a map.
+    """
+
+    def __init__(self, network: Network, channels: int) -> None:
+        super().__init__()
+        self.pool = network.pool
+        self.project = nn.Linear(channels, network.feature_dim, bias=False)
+        self.norm = nn.BatchNorm1d(network.feature_dim)
+
+    def forward(self, output: Tensor) -> Tensor:
+        return self.norm(self.project(self.pool(output)))
+
+
+class DirectSkip(nn.Module):
+    """The unit's output, pooled as the network pools its last layer, with no parameters of its own."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.pool = network.pool_as_network
+
+    def forward(self, output: Tensor) -> Tensor:
+        return self.pool(output)
+
+
+def make_skip(network: Network, unit: str) -> nn.Module:
+    """The skip connection from ``unit`` of ``network``."""
+    shape = network.layer_shapes[unit]
+    channels = shape[0] if len(shape) == 3 and not network.channels_last_outputs else shape[-1]
+    if len(shape) <= 2 and channels == network.feature_dim:
+        return DirectSkip(network)
+    return ConvolutionalSkip(network, channels)
+
+
+SCL = TuningMethod("scl", "SCL fine-tuning", needs_unit=True, make_skip=make_skip)
