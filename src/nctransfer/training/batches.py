@@ -61,9 +61,7 @@ class TrainBatches:
             yield (views[0] if self.views == 1 else torch.cat(views)), batch.labels
 
 
-def device_batches(
-    loader: PixelLoader, device: torch.device, epoch: int = 0, start_batch: int = 0
-) -> Iterator[Batch]:
+def device_batches(loader: PixelLoader, device: torch.device, epoch: int = 0, start_batch: int = 0) -> Iterator[Batch]:
     """A loader's batches with images and labels on ``device``; indices stay on the host, where draws are made."""
     if device.type == "cpu":
         yield from loader.epoch(epoch, start_batch)

@@ -38,7 +38,9 @@ class Checkpoints:
     def steps(self) -> list[int]:
         """The steps of which a complete pair of files lies there, in rising order. Whether they are sound is open."""
         found = (re.fullmatch(r"step-(\d+)\.safetensors", path.name) for path in self.folder.iterdir())
-        return sorted(int(match[1]) for match in found if match and self._path(int(match[1])).with_suffix(".json").exists())
+        return sorted(
+            int(match[1]) for match in found if match and self._path(int(match[1])).with_suffix(".json").exists()
+        )
 
     def save(self, step: int, tensors: dict[str, Tensor], manifest: dict[str, Any]) -> None:
         """Write a checkpoint, then remove those that are too old. On a full disk the older ones stay.
@@ -122,4 +124,3 @@ def unpack_training(tensors: dict[str, Tensor], model: nn.Module, optimizer: tor
             # empty_like keeps the parameter's memory layout, which the file does not record.
             buffer = torch.empty_like(parameters[owner], dtype=tensor.dtype, requires_grad=False)
             optimizer.state[parameters[owner]][key] = buffer.copy_(tensor)
-

@@ -1,8 +1,7 @@
-"""Collapse as it stands: one pass over the clean images, metrics of the encoder, the head and, on request, every layer."""
+"""Collapse as it stands: one pass over clean images; metrics of the encoder, the head and, on request, every layer."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import torch
@@ -83,7 +82,7 @@ def _read(
     kept: dict[str, Any] = {name: [] for name in names}
     classified = not isinstance(model.classifier, torch.nn.Identity)
     for batch in device_batches(loader, device):
-        with model.network.taps(names) if names else contextlib.nullcontext() as taps:
+        with model.network.taps(names) as taps:
             features = model.network(batch.images)
         projected = model.head(features)
         parts["labels"].append(batch.labels)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..errors import ResourceError
 from .batches import Batches
 from .methods import TunedNetwork
-from .runtime import Runtime
+from ..training.runtime import Runtime
 
 __all__ = ["Diverged", "Fit", "FitOutcome", "cosine_factor", "fit"]
 
