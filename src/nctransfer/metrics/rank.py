@@ -100,12 +100,15 @@ def largest_eigenvalue(rows: Tensor, tolerance: float) -> float:
     tall = rows if rows.shape[0] >= rows.shape[1] else rows.T
     size = tall.shape[1]
     if size <= 32:
-        return float(torch.linalg.eigvalsh((tall.T @ tall).double())[-1])
+        exact = tall.double()
+        return float(torch.linalg.eigvalsh(exact.T @ exact)[-1])
     generator = torch.Generator().manual_seed(0)
     vector = torch.randn(size, generator=generator, dtype=torch.float64).to(rows)
     basis = torch.empty(min(MOST_STEPS, size) + 1, size, dtype=rows.dtype, device=rows.device)
     basis[0] = vector / torch.linalg.vector_norm(vector)
-    diagonal, beside, value = [], [], 0.0
+    diagonal: list[float] = []
+    beside: list[float] = []
+    value = 0.0
     for step in range(min(MOST_STEPS, size)):
         product = tall.T @ (tall @ basis[step])
         diagonal.append(float(product @ basis[step]))

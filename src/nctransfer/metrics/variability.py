@@ -139,7 +139,7 @@ def vci(features: Any, labels: Any = None, *, num_classes: int | None = None, we
     Example:
         >>> import torch
         >>> features = torch.tensor([[1.0], [-1.0], [5.0], [3.0]])
-        >>> vci(features, torch.tensor([0, 0, 1, 1]))  # Σ_W = 1, Σ_B = 4: 1 − 4/5
+        >>> round(vci(features, torch.tensor([0, 0, 1, 1])), 12)  # Σ_W = 1, Σ_B = 4: 1 − 4/5
         0.2
     """
     check_weighting(weighting)
@@ -279,7 +279,7 @@ def vci_of(source: Samples | ClassStatistics, weighting: str) -> float:
     if isinstance(source, ClassStatistics):
         moments = moments_of(source)
         _check_room(moments.counts, moments.means)
-        weights = moments.counts / float(moments.counts.sum())
+        weights = moments.counts.double() / float(moments.counts.sum())
         within = pooled_scatter(moments, weighting) / float(moments.counts.sum())
         return _vci(within, moments.means, weights, precise=True)[0]
     counts, means = source.counts.double(), class_means(source)
