@@ -7,6 +7,7 @@ count an image twice.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import unicodedata
@@ -60,7 +61,7 @@ def find_folder(root: str) -> Found:
     if walk.passed_over:
         notes.append(f"{len(walk.passed_over)} files or folders were passed over (hidden, system or not an image)")
     found = Found(shown(os.path.basename(root)), "folder", shown(root), sources, names, notes)
-    found.skipped = walk.passed_over
+    found.skipped = [{"path": path, "reason": reason} for path, reason in walk.passed_over.items()]
     return found
 
 
@@ -79,7 +80,7 @@ class _Walk:
     """Reads folders, remembers what it passed over."""
 
     root: str
-    passed_over: list[dict[str, str]] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
 
     def list(self, folder: str) -> tuple[list[str], list[str]]:
         """Names of (subfolders, image files) of ``folder``, sorted, without what is passed over."""
@@ -98,8 +99,12 @@ class _Walk:
                     else:
                         self._pass(entry.path, "not a regular file")
         except OSError as error:
-            what = "a link turns in a circle" if _is_loop(error) else f"cannot be read: {error.strerror}"
-            raise DataError(what, where=shown(error.filename or folder), remedy="remove the link or mend it") from error
+            loop = error.errno == errno.ELOOP
+            raise DataError(
+                "a link turns in a circle" if loop else f"the folder cannot be read: {error.strerror}",
+                where=shown(error.filename or folder),
+                remedy="remove the symbolic link and run again" if loop else "mend its permissions, or leave it out",
+            ) from error
         return folders, files
 
     def images(self, folder: str, seen: dict[tuple[int, int], str], above: tuple = ()) -> Iterator[str]:
@@ -127,15 +132,10 @@ class _Walk:
         return shown(os.path.relpath(path, self.root))
 
     def _pass(self, path: str, reason: str) -> None:
-        if not any(entry["path"] == self.relative(path) for entry in self.passed_over[-1:]):
-            self.passed_over.append({"path": self.relative(path), "reason": reason})
-            _log.info("passed over %s: %s", self.relative(path), reason)
-
-
-def _is_loop(error: OSError) -> bool:
-    import errno
-
-    return error.errno == errno.ELOOP
+        name = self.relative(path)
+        if name not in self.passed_over:
+            self.passed_over[name] = reason
+            _log.info("passed over %s: %s", name, reason)
 
 
 def _split_folders(walk: _Walk, root: str, top: tuple[list[str], list[str]], notes: list[str]) -> dict[str, str]:
@@ -176,11 +176,13 @@ def _read_split(
 ) -> tuple[FileSource, tuple[str, ...]]:
     folders, loose = walk.list(folder)
     if not folders:
-        _complain_no_classes(folder, loose)
+        _complain_no_classes(folder, loose, split)
     if loose:
         notes.append(f"{len(loose)} images beside the class folders of {shown(os.path.basename(folder))} were left out")
     by_class: dict[str, str] = {}
     for name in folders:
+        if not class_name(name):
+            raise DataError("a class folder has a blank name", where=shown(folder), remedy="give it a name")
         known = by_class.setdefault(class_name(name), name)
         if known != name:
             raise DataError(
@@ -208,12 +210,13 @@ def _read_split(
     return FileSource(paths, labels, root), names
 
 
-def _complain_no_classes(folder: str, loose: list[str]) -> None:
+def _complain_no_classes(folder: str, loose: list[str], split: str) -> None:
     if loose:
         raise DataError(
             f"{len(loose)} images but no class folders",
             where=shown(folder),
-            remedy="sort them into one folder a class, such as cats/ and dogs/",
+            remedy="sort them into one folder a class, such as cats/ and dogs/"
+            + (f", or move the folder away, and a {split} split is drawn" if split != "train" else ""),
         )
     with os.scandir(folder) as entries:
         files = [entry.name for entry in entries]

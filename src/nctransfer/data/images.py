@@ -59,7 +59,7 @@ def decode(content: bytes) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # Decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError and others.
-        raise DataError(f"damaged or truncated: {error}".replace("\n", " ")) from error
+        raise DataError(f"cannot be decoded: {error}".replace("\n", " ")) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

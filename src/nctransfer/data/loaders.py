@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import torch
 
 from ..errors import NCTransferError, ResourceError, UsageError
@@ -91,7 +92,9 @@ class PixelLoader:
         self.split, self.preprocess, self.batch_size = split, preprocess, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
         self.num_workers, self.rank, self.world_size = num_workers, rank, world_size
-        self.in_memory = len(split) * 3 * preprocess.size**2 <= memory_limit
+        size = len(split) * 3 * preprocess.size**2
+        # The bits do not depend on the road, so what this machine has left may choose it.
+        self.in_memory = size <= min(memory_limit, psutil.virtual_memory().available // 2)
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -164,7 +167,7 @@ def pixels_of(split: ImageSplit, preprocess: Preprocess) -> torch.Tensor:
     return kept[1]
 
 
-def _decode(split: ImageSplit, preprocess: Preprocess, rows: np.ndarray, what: str = "decoding") -> torch.Tensor:
+def _decode(split: ImageSplit, preprocess: Preprocess, rows: np.ndarray, what: str | None = None) -> torch.Tensor:
     pixels = np.empty((len(rows), 3, preprocess.size, preprocess.size), dtype=np.uint8)
 
     def decode(position: int) -> None:

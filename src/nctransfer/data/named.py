@@ -7,6 +7,7 @@ as Parquet files, then in torchvision's own layout, and downloaded by torchvisio
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, SetupError
+from ..errors import DataError, ResourceError, SetupError
 from .images import shown
 from .parquet import find_parquet, parquet_files
 from .sources import ArraySource, FileSource, Found, Source
@@ -65,11 +66,11 @@ def find_named(name: str, download: bool = True) -> Found:
                 return found
             if (root / _SETS[name][1]).is_dir():
                 return _from_torchvision(name, root)
-    return _download(name, search_folders()[0], download)
+    return _download(name, download)
 
 
 def search_folders() -> list[Path]:
-    """Folders in which named data sets are looked for; the first is where they are downloaded to."""
+    """Folders in which named data sets are looked for; they are downloaded to the first that can be written."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nctransfer"
     given = os.environ.get("NCTRANSFER_DATA")
     return [Path(given).expanduser(), cache] if given else [cache]
@@ -112,10 +113,11 @@ def _source_of(dataset: Any, split: str, root: str) -> Source:
     return FileSource([os.fspath(path) for path in files], dataset._labels, root)
 
 
-def _download(name: str, base: Path, download: bool) -> Found:
+def _download(name: str, download: bool) -> Found:
     from torchvision import datasets
 
     kind, folder, splits = _SETS[name]
+    base = next((folder for folder in search_folders() if _writable(folder)), search_folders()[0])
     target = base / name
     remedy = (
         f"put Parquet files into {shown(str(target))} or torchvision's {kind} into {shown(str(target / folder))}, "
@@ -136,6 +138,10 @@ def _download(name: str, base: Path, download: bool) -> Found:
             if os.path.isdir(os.path.join(partial, entry)):
                 os.replace(os.path.join(partial, entry), target / entry)
     except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(
+                f"the disk is full while downloading {name}", where=shown(str(base)), remedy="free some space"
+            ) from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SetupError(
             f"{name} is not on this machine and could not be downloaded: {reason}",
@@ -146,3 +152,9 @@ def _download(name: str, base: Path, download: bool) -> Found:
         if partial:
             shutil.rmtree(partial, ignore_errors=True)
     return _from_torchvision(name, target)
+
+
+def _writable(folder: Path) -> bool:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)

@@ -13,7 +13,7 @@ from .checks import check_images, drop_bad, find_duplicates, summarise_sizes
 from .classes import unify_classes
 from .folder import find_folder
 from .hub import find_hub
-from .images import shown
+from .images import IMAGE_SUFFIXES, shown
 from .named import NAMES, find_named
 from .parquet import ParquetSource, find_parquet, parquet_files
 from .sources import ArraySource, Found, MapSource, Source
@@ -164,7 +164,15 @@ def _find(data: str | Path, download: bool) -> Found:
 
 
 def _holds_parquet(path: str) -> bool:
-    return bool(parquet_files(path))
+    """Parquet files and no images: a table of notes beside class folders does not count."""
+    if not parquet_files(path):
+        return False
+    return not any(
+        os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+        for folder, _, files in os.walk(path)
+        for name in files
+        if not os.path.basename(folder).startswith((".", "__MACOSX"))
+    )
 
 
 def _found_in_memory(given: dict[str, Source], class_names: Any, name: str, kind: str) -> Found:

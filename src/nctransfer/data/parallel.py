@@ -17,13 +17,14 @@ _CHUNK = 64
 _PATIENCE = 2.0  # seconds before a bar appears
 
 
-def for_each(work: Callable[[int], None], num: int, *, what: str, num_threads: int | None = None) -> None:
+def for_each(work: Callable[[int], None], num: int, *, what: str | None, num_threads: int | None = None) -> None:
     """Call ``work(i)`` for every i in ``range(num)``, in any order, and return when all are done.
 
     Args:
         work: Must be safe to call from several threads with different indices.
         num: Number of calls.
-        what: Said beside the progress bar, which appears on a terminal when the work takes longer than two seconds.
+        what: Said beside the progress bar, which appears on a terminal when the work takes longer than two seconds;
+            None for no bar.
         num_threads: Threads; by default as many as there are cores for this process.
     """
     num_threads = num_threads or num_cores()
@@ -62,14 +63,14 @@ def num_cores() -> int:
 
 
 @contextmanager
-def _bar(what: str, num: int) -> Iterator[Callable[[int], None]]:
+def _bar(what: str | None, num: int) -> Iterator[Callable[[int], None]]:
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if what is None or not console.is_terminal:
         yield lambda _: None
         return
-    columns = TextColumn(f"[progress.description]{what}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task(what, total=num)
+    task = progress.add_task("", total=num)
     begin = time.monotonic()
     started = False
 

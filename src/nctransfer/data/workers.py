@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +25,9 @@ _job: tuple[ImageSplit, Preprocess] | None = None
 
 def start_pool(num_workers: int, split: ImageSplit, preprocess: Preprocess) -> ProcessPoolExecutor:
     """Processes that answer :func:`decode_rows` for this split."""
-    method = "fork" if sys.platform == "linux" else "spawn"
     pool = ProcessPoolExecutor(
         num_workers,
-        mp_context=multiprocessing.get_context(method),
+        mp_context=_context("fork" if sys.platform == "linux" else "spawn"),
         initializer=_begin,
         initargs=(split, preprocess, os.getpid()),
     )
@@ -49,6 +49,13 @@ def decode_rows(rows: np.ndarray) -> np.ndarray | NCTransferError:
     except NCTransferError as error:
         return error
     return pixels
+
+
+def _context(method: str) -> Any:
+    """A multiprocessing context whose processes are killed where they would be asked: these do not hear SIGTERM."""
+    context: Any = multiprocessing.get_context(method)
+    process = type("_Worker", (context.Process,), {"terminate": lambda self: self.kill()})
+    return type("_Context", (type(context),), {"Process": process})()
 
 
 def _begin(split: ImageSplit, preprocess: Preprocess, parent: int) -> None:

@@ -1,1 +1,31 @@
-"""To be filled."""
+"""Collapse of features: class statistics, NC1 to NC4, CDNV, ranks, noise floor and calibration. Needs only torch."""
+
+from __future__ import annotations
+
+from .classifier import ncc_agreement, self_duality
+from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
+from .measure import METRICS, Collapse, measure
+from .noise_floor import NoiseFloor, nc1_null
+from .rank import numerical_rank
+from .statistics import ClassStatistics
+from .variability import cdnv, class_separation, nc1, vci
+
+__all__ = [
+    "METRICS",
+    "ClassStatistics",
+    "Collapse",
+    "NoiseFloor",
+    "cdnv",
+    "class_separation",
+    "equiangularity",
+    "equinorm",
+    "etf_angle_error",
+    "etf_error",
+    "measure",
+    "nc1",
+    "nc1_null",
+    "ncc_agreement",
+    "numerical_rank",
+    "self_duality",
+    "vci",
+]

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..runs import load_tensors
-from .networks import Network, wrap_module
+from .networks import Network, create_timm, load_into, wrap_module
+from .small import BUILDERS, build_small
 
-__all__ = ["is_run_folder", "load_run_folder"]
+__all__ = ["is_run_folder", "load_run_folder", "network_from_manifest"]
 
 
 def is_run_folder(name: str | Path) -> bool:
@@ -32,17 +33,14 @@ def network_from_manifest(
     tensors: dict[str, Any], manifest: dict[str, Any], *, where: Path, name: str, image_size: int | None = None
 ) -> Network:
     """Rebuild a network from its tensors and the manifest's ``arch``, ``arch_arguments``, ``image_size``, ``mean``, ``std``."""
-    from .networks import _create, _load_into
-    from .small import BUILDERS, build_small
-
     try:
         arch, arguments = manifest["arch"], dict(manifest.get("arch_arguments") or {})
         size = int(image_size or manifest["image_size"])
         mean, std = manifest["mean"], manifest["std"]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the manifest lacks {error}", where=str(where.with_suffix(".json"))) from error
-    encoder = build_small(arch, **arguments) if arch in BUILDERS else _create(arch, size, False)
-    _load_into(encoder, tensors, where)
+    encoder = build_small(arch, **arguments) if arch in BUILDERS else create_timm(arch, size, False)
+    load_into(encoder, tensors, where)
     return wrap_module(
         encoder,
         size=size,
@@ -50,6 +48,7 @@ def network_from_manifest(
         mean=mean,
         std=std,
         interpolation=manifest.get("interpolation", "bicubic"),
+        crop_pct=manifest.get("crop_pct", 1.0),
         provenance={
             "arch": arch,
             "arch_arguments": arguments,

@@ -14,6 +14,7 @@ from ..errors import CheckpointError, SetupError, UsageError, near_names
 from ..runs import load_weights_file
 from .discover import called_once, find_layers, find_units
 from .offline import offline_weights
+from .small import BUILDERS, build_small
 from .taps import LayerTaps, pool_features
 
 __all__ = ["PENULTIMATE", "Network", "load_network", "wrap_module"]
@@ -69,6 +70,7 @@ class Network(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.name, self.size = name, size
+        self.mean_values, self.std_values = [float(value) for value in mean], [float(value) for value in std]
         self.interpolation, self.crop_pct = interpolation, crop_pct
         self.provenance = dict(provenance or {})
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -151,8 +153,8 @@ class Network(nn.Module):
             "feature_dim": self.feature_dim,
             "image_size": self.size,
             "preprocess": {
-                "mean": [round(value, 6) for value in self.mean.flatten().tolist()],
-                "std": [round(value, 6) for value in self.std.flatten().tolist()],
+                "mean": self.mean_values,
+                "std": self.std_values,
                 "interpolation": self.interpolation,
                 "crop_pct": self.crop_pct,
             },
@@ -190,7 +192,6 @@ def load_network(
         SetupError: pretrained weights that must be downloaded, without a network.
     """
     from .encoders import is_run_folder, load_run_folder
-    from .small import BUILDERS, build_small
 
     if is_run_folder(name):
         return load_run_folder(Path(name), image_size=image_size)
@@ -200,7 +201,7 @@ def load_network(
         size = image_size or 32
         network = wrap_module(build_small(arch, size=size), size=size, name=arch, provenance=_provenance(arch, weights))
         if file is not None:
-            _load_into(network.encoder, load_weights_file(file), file)
+            load_into(network.encoder, load_weights_file(file), file)
         return network.optimise_layout()
     return _from_timm(arch, weights, file, image_size)
 
@@ -215,8 +216,6 @@ def _from_timm(name: str, weights: Any, file: Path | None, image_size: int | Non
 
     base = name.split(".")[0]
     if not timm.is_model(base):
-        from .small import BUILDERS
-
         raise UsageError(
             f"unknown network {name!r}",
             where="--model",
@@ -224,13 +223,13 @@ def _from_timm(name: str, weights: Any, file: Path | None, image_size: int | Non
         )
     pretrained = weights is None
     found = offline_weights(name) if pretrained else None
-    encoder = _create(name, image_size, pretrained and found is None)
+    encoder = create_timm(name, image_size, pretrained and found is None)
     source = "random"
     if found is not None:
         _load_by_position(name, encoder, found.path)
         source = found.source
     elif file is not None:
-        _load_into(encoder, load_weights_file(file), file)
+        load_into(encoder, load_weights_file(file), file)
         source = file.name
     elif pretrained:
         source = "timm"
@@ -254,7 +253,7 @@ def _from_timm(name: str, weights: Any, file: Path | None, image_size: int | Non
     ).optimise_layout()
 
 
-def _create(name: str, image_size: int | None, pretrained: bool) -> nn.Module:
+def create_timm(name: str, image_size: int | None, pretrained: bool) -> nn.Module:
     import timm
 
     attempts: list[dict[str, Any]] = [{"img_size": image_size}] if image_size else []
@@ -297,7 +296,7 @@ def _load_by_position(name: str, encoder: nn.Module, path: Path) -> None:
     encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
 
 
-def _load_into(encoder: nn.Module, state: dict[str, Tensor], file: Path) -> None:
+def load_into(encoder: nn.Module, state: dict[str, Tensor], file: Path) -> None:
     wanted = encoder.state_dict()
     for prefix in ("", "encoder.", "backbone."):
         stripped = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -1,0 +1,221 @@
+"""What the metrics accept, checked once: a feature matrix and labels become ``Samples``, or a typed error with a remedy.
+
+Shapes used in this room: features (N, D), labels (N,), K classes. Classes without a sample take no part: ``Samples``
+numbers the classes that are present from 0 and remembers their original numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError, UsageError
+
+__all__ = ["Samples", "as_matrix", "as_vector", "check_weighting", "exact_products", "prepare"]
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+MOST_CLASSES = 10_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A checked feature matrix: any float type, on any device, never copied.
+
+    Attributes:
+        features: Features of shape (N, D), as they came.
+        labels: Labels of shape (N,) on the CPU, numbered 0 to K-1 among the classes that are present.
+        counts: Samples of each present class, shape (K,), int64, on the CPU.
+        present: The original number of each present class, shape (K,).
+        num_classes: Number of classes asked for or inferred, empty ones included.
+        mapped: Whether the rows lie on disk, so that reads should follow their order.
+        where: What the features are called in messages.
+    """
+
+    features: Tensor
+    labels: Tensor
+    counts: Tensor
+    present: Tensor
+    num_classes: int
+    mapped: bool = False
+    where: str = "features"
+    cache: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arithmetic runs: the features' device if it knows float64, else the CPU."""
+        device = self.features.device
+        return device if device.type in ("cpu", "cuda", "xpu") else torch.device("cpu")
+
+    @property
+    def fast_dtype(self) -> torch.dtype:
+        """The type that products of class-centred rows run in: float64 stays, everything smaller is float32."""
+        return torch.float64 if self.features.dtype == torch.float64 else torch.float32
+
+    @cached_property
+    def empty(self) -> list[int]:
+        """Original numbers of the classes without a sample."""
+        return sorted(set(range(self.num_classes)) - set(self.present.tolist()))
+
+    @cached_property
+    def order(self) -> Tensor:
+        """Row numbers sorted by class, for reads that may jump."""
+        return torch.argsort(self.labels, stable=True)
+
+
+def prepare(
+    features: Any, labels: Any, num_classes: int | None = None, *, where: str = "features", min_classes: int = 2
+) -> Samples:
+    """Check shapes, kinds and labels; look at no feature value yet (the first read does, at no extra cost).
+
+    Raises:
+        TypeError: the features are not floats or the labels not integers.
+        DataError: shapes do not fit, a label lies outside [0, num_classes), or fewer than ``min_classes`` are present.
+    """
+    matrix, mapped = as_matrix(features, where)
+    rows = matrix.shape[0]
+    numbers = _labels(labels, rows, where)
+    if not rows:
+        raise DataError("no samples: 0 rows", where=where, remedy="pass at least two classes with samples")
+    low, high = int(numbers.min()), int(numbers.max())
+    if num_classes is not None and (
+        isinstance(num_classes, bool) or int(num_classes) != num_classes or num_classes < 1
+    ):
+        raise UsageError(f"num_classes must be a positive integer, got {num_classes!r}", where="num_classes")
+    limit = high + 1 if num_classes is None else int(num_classes)
+    if low < 0 or high >= limit:
+        bad = int(((numbers < 0) | (numbers >= limit)).nonzero()[0])
+        interval = f"[0, {limit})" if num_classes is not None else "[0, number of classes)"
+        raise DataError(
+            f"`labels` must lie in {interval}, got {int(numbers[bad])} at row {bad}",
+            where=where,
+            remedy="pass a larger num_classes, remap the labels, or drop the rows that carry no label",
+        )
+    if limit > MOST_CLASSES:
+        raise DataError(
+            f"{limit} classes for {rows} samples", where="labels", remedy="remap the labels to 0, 1, 2, ... first"
+        )
+    counts = torch.bincount(numbers, minlength=limit)
+    present = counts.nonzero().flatten()
+    if len(present) < min_classes:
+        raise DataError(
+            f"collapse needs at least {min_classes} classes with samples, got {len(present)}",
+            where=where,
+            remedy="measure samples of several classes together",
+        )
+    if len(present) < limit:
+        compact = torch.full((limit,), -1, dtype=torch.int64)
+        compact[present] = torch.arange(len(present))
+        numbers = compact[numbers]
+    return Samples(matrix, numbers, counts[present], present, limit, mapped, where)
+
+
+def as_matrix(features: Any, where: str = "features") -> tuple[Tensor, bool]:
+    """``features`` as a float tensor of shape (N, D) that shares its memory where it can, and whether it lies on disk."""
+    mapped = False
+    if isinstance(features, Tensor):
+        matrix = features.detach()
+    else:
+        array = features if isinstance(features, np.ndarray) else _array(features, where)
+        mapped = _is_mapped(array)
+        matrix = _from_numpy(array, where)
+    if matrix.dtype not in FLOATS or matrix.layout != torch.strided:
+        raise TypeError(
+            f"`{where}` must be a dense matrix of floats (float16, bfloat16, float32, float64), got {matrix.dtype}"
+            f"{'' if matrix.layout == torch.strided else f' with layout {matrix.layout}'}; convert with .float()"
+        )
+    if matrix.ndim != 2 or matrix.shape[1] == 0:
+        raise DataError(
+            f"`{where}` must have shape (samples, dimensions), got {tuple(matrix.shape)}",
+            where=where,
+            remedy="flatten or pool everything after the first axis",
+        )
+    return matrix, mapped
+
+
+def as_vector(value: Any, length: int, name: str) -> Tensor:
+    """A float64 vector of the given length, finite, on the CPU."""
+    tensor = value.detach() if isinstance(value, Tensor) else _from_numpy(_array(value, name), name)
+    if tensor.is_complex() or tensor.shape != (length,):
+        raise DataError(f"`{name}` must have shape ({length},), got {tuple(tensor.shape)}", where=name)
+    tensor = tensor.to("cpu", torch.float64)
+    if not bool(torch.isfinite(tensor).all()):
+        raise DataError(f"`{name}` holds NaN or infinity", where=name, remedy="check the training that made it")
+    return tensor
+
+
+def check_weighting(weighting: str) -> str:
+    """``weighting`` if it is one of the two conventions, else a UsageError."""
+    if weighting not in ("sample", "class"):
+        raise UsageError(f"weighting must be 'sample' or 'class', got {weighting!r}", where="weighting")
+    return weighting
+
+
+@contextmanager
+def exact_products():
+    """No autocast, no TF32 or bfloat16 products, no graph: whatever the caller's training loop has switched on."""
+    precision = torch.get_float32_matmul_precision()
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch announces its own renaming of this switch
+        torch.set_float32_matmul_precision("highest")
+        try:
+            with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+                yield
+        finally:
+            torch.set_float32_matmul_precision(precision)
+
+
+def _labels(labels: Any, rows: int, where: str) -> Tensor:
+    numbers = labels.detach() if isinstance(labels, Tensor) else _from_numpy(_array(labels, "labels"), "labels")
+    if numbers.dtype.is_floating_point or numbers.is_complex() or numbers.dtype == torch.bool:
+        raise TypeError(f"`labels` must be integers (class numbers), got {numbers.dtype}; convert with .long()")
+    if numbers.ndim != 1 or numbers.shape[0] != rows:
+        raise DataError(
+            f"`labels` must have shape ({rows},), one for each row of `{where}`, got {tuple(numbers.shape)}",
+            where="labels",
+            remedy="pass class numbers, not one-hot rows" if numbers.ndim == 2 else "pass one label a row",
+        )
+    return numbers.to("cpu", torch.int64)
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    if value is None:
+        raise TypeError(f"`{name}` is missing (None)")
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise TypeError(f"`{name}` cannot be read as an array: {error}") from error
+
+
+def _is_mapped(array: np.ndarray) -> bool:
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap):
+            return True
+        base = base.base
+    return False
+
+
+def _from_numpy(array: np.ndarray, name: str) -> Tensor:
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        if array.dtype.kind == "f":
+            array = array.astype(np.float64)
+        else:
+            raise TypeError(f"`{name}` holds {array.dtype}, not numbers that can be measured; convert it to float32")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 or stride % array.itemsize for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    if array.dtype in (np.uint16, np.uint32, np.uint64):
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            raise DataError(f"`{name}` holds {array.max()}, beyond 64-bit integers", where=name)
+        array = array.astype(np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # read-only memory is only read
+        return torch.from_numpy(array)

@@ -1,0 +1,130 @@
+"""Numerical rank of the features of each class: how many directions a class fills, as energy over its largest part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, UsageError
+from .inputs import Samples, exact_products
+from .moments import needs_samples, resolve
+from .reads import class_means
+from .statistics import ClassStatistics
+
+__all__ = ["numerical_rank"]
+
+MOST_STEPS = 300
+
+
+def numerical_rank(
+    features: Any,
+    labels: Any = None,
+    *,
+    centered: bool = False,
+    num_classes: int | None = None,
+    tolerance: float = 1e-7,
+) -> float:
+    """Mean over classes of ‖H_k‖_F² / ‖H_k‖₂² with H_k the rows of class k.
+
+    Range [1, min(n_k, D)]; smaller is more collapsed. As in the paper H_k is not centred, so that its mean dominates and
+    the value sits near 1; ``centered=True`` subtracts the class mean and shows how many directions the spread itself
+    fills. Unchanged by rotation and scale; the centred one by a shift too. A class with all rows zero (centred: equal)
+    has no rank and takes no part.
+
+    Args:
+        features: Features of shape (N, D).
+        labels: Class numbers of shape (N,).
+        centered: Whether to subtract each class's mean.
+        num_classes: Number of classes; the largest label plus one if left out.
+        tolerance: Relative error allowed in ‖H_k‖₂², which Lanczos iterations run down to.
+
+    Raises:
+        DataError: no class has a rank, or the input is bad.
+
+    Source:
+        Timor, Vardi and Shamir (2022), arXiv:2201.12760; appendix A.1 of Li et al. (2022), arXiv:2212.12206.
+
+    Example:
+        >>> import torch
+        >>> features = torch.tensor([[2.0, 1.0], [2.0, -1.0], [0.0, 3.0], [0.0, 3.0]])
+        >>> numerical_rank(features, torch.tensor([0, 0, 1, 1]))  # (10/8 + 1) / 2
+        1.125
+    """
+    if not 0 < tolerance < 1:
+        raise UsageError(f"tolerance must lie in (0, 1), got {tolerance!r}", where="tolerance")
+    source = resolve(features, labels, num_classes)
+    if isinstance(source, ClassStatistics):
+        raise needs_samples("numerical rank")
+    with exact_products():
+        return rank_of(source, centered=centered, tolerance=tolerance)
+
+
+def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> float:
+    """``numerical_rank`` of checked samples."""
+    means = class_means(source)
+    ranks = []
+    stops = source.counts.cumsum(0).tolist()
+    starts = [0, *stops[:-1]]
+    for label, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        index = source.order[start:stop].to(source.features.device)
+        rows = source.features.index_select(0, index).to(source.device, source.fast_dtype)
+        peak = float(rows.abs().amax())
+        if peak == 0:
+            continue
+        if centered:
+            rows = rows - means[label].to(rows.dtype)
+        size = float(rows.abs().amax())
+        if size <= 4 * torch.finfo(rows.dtype).eps * peak and centered and bool((rows[0] == rows).all()):
+            continue
+        if size == 0:
+            continue
+        rows = rows / size
+        energy = float(torch.linalg.vector_norm(rows, dim=1).double().square().sum())
+        ranks.append(energy / min(energy, largest_eigenvalue(rows, tolerance)))
+    if not ranks:
+        raise DataError(
+            f"all {'deviations' if centered else 'features'} are zero, so there is no rank",
+            where=source.where,
+            remedy="read the other numerical rank",
+        )
+    return sum(ranks) / len(ranks)
+
+
+def largest_eigenvalue(rows: Tensor, tolerance: float) -> float:
+    """Largest eigenvalue of rowsᵀrows for rows (n, D), by Lanczos with full reorthogonalisation.
+
+    It stops when the residual bounds the error by ``tolerance`` of the value, or when the space is used up.
+    """
+    tall = rows if rows.shape[0] >= rows.shape[1] else rows.T
+    size = tall.shape[1]
+    if size <= 32:
+        exact = tall.double()
+        return float(torch.linalg.eigvalsh(exact.T @ exact)[-1])
+    generator = torch.Generator().manual_seed(0)
+    vector = torch.randn(size, generator=generator, dtype=torch.float64).to(rows)
+    basis = torch.empty(min(MOST_STEPS, size) + 1, size, dtype=rows.dtype, device=rows.device)
+    basis[0] = vector / torch.linalg.vector_norm(vector)
+    diagonal: list[float] = []
+    beside: list[float] = []
+    value = 0.0
+    for step in range(min(MOST_STEPS, size)):
+        product = tall.T @ (tall @ basis[step])
+        diagonal.append(float(product @ basis[step]))
+        known = basis[: step + 1]
+        product -= (known @ product) @ known
+        product -= (known @ product) @ known
+        length = float(torch.linalg.vector_norm(product))
+        if step % 2 or length == 0:
+            matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
+            off = torch.tensor(beside, dtype=torch.float64)
+            values, vectors = torch.linalg.eigh(matrix + torch.diag(off, 1) + torch.diag(off, -1))
+            value = float(values[-1])
+            residual = length * abs(float(vectors[-1, -1]))
+            gap = value - float(values[-2]) if len(values) > 1 else value
+            if min(residual, residual**2 / max(gap, 1e-300)) <= tolerance * value or length <= tolerance * value * 1e-3:
+                break
+        beside.append(length)
+        basis[step + 1] = product / length
+    return value

@@ -1,0 +1,260 @@
+"""The two reads of a feature matrix that everything else is made of, in chunks that stay in the processor's cache.
+
+The first read sums each class in float64 (exact for float32 rows up to the last digits of a float64). The second one
+subtracts the class's mean from each row and multiplies what is left: after centring, float32 products lose no digit
+that the rows had. Rows are gathered class by class, so that a chunk needs few segments. Nothing of size (N, D) is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from .inputs import Samples
+
+__all__ = ["Chunk", "Deviations", "centred", "class_means", "gathered", "raise_unless_finite", "read_deviations"]
+
+CHUNK_BYTES = 4 << 20
+SLAB_BYTES = 64 << 20
+LARGEST = 1e140
+
+
+@dataclass
+class Chunk:
+    """Some rows, sorted by class: ``rows`` (B, D), their row numbers, labels, and (class, start, stop) segments."""
+
+    rows: Tensor
+    index: Tensor
+    labels: Tensor
+    segments: list[tuple[int, int, int]]
+
+    @property
+    def crumbled(self) -> bool:
+        """Whether the classes are so small that whole-chunk operations beat one operation a segment."""
+        return len(self.segments) * 4 > len(self.labels)
+
+    def subtract(self, centres: Tensor) -> None:
+        """Subtract each row's class centre, in place."""
+        if self.crumbled:
+            self.rows -= centres[self.labels.to(centres.device)]
+            return
+        for label, start, stop in self.segments:
+            self.rows[start:stop] -= centres[label]
+
+    def add_sums(self, sums: Tensor, weights: Tensor | None = None) -> None:
+        """Add the rows of each class, each times its weight, to ``sums`` (K, D) in float64."""
+        if self.crumbled:
+            rows = self.rows.double()
+            sums.index_add_(0, self.labels.to(sums.device), rows if weights is None else rows * weights[:, None])
+            return
+        for label, start, stop in self.segments:
+            rows = self.rows[start:stop]
+            if weights is None:
+                sums[label] += rows.sum(0, dtype=torch.float64)
+            else:
+                sums[label] += (weights[start:stop].to(rows.dtype) @ rows).double()
+
+
+def gathered(samples: Samples, dtype: torch.dtype | None = None) -> Iterator[Chunk]:
+    """All rows in chunks sorted by class. ``rows`` is one buffer that the next chunk overwrites."""
+    features, device = samples.features, samples.device
+    size, dim = features.shape
+    dtype = dtype or features.dtype
+    wide = CHUNK_BYTES * (16 if device.type == "cuda" else 1) // (dim * 4)
+    height = max(32, min(1024, wide) if device.type == "cpu" else wide)
+    slab = max(height, SLAB_BYTES // (dim * features.element_size())) if samples.mapped else size
+    buffer = torch.empty(min(height, size), dim, dtype=features.dtype, device=features.device)
+    converted = dtype != features.dtype or device != features.device
+    target = torch.empty(min(height, size), dim, dtype=dtype, device=device) if converted else buffer
+    for base in range(0, size, slab):
+        order = samples.order if slab >= size else torch.argsort(samples.labels[base : base + slab], stable=True) + base
+        labels = samples.labels[order]
+        order = order.to(features.device)
+        for start in range(0, len(order), height):
+            index, own = order[start : start + height], labels[start : start + height]
+            rows = buffer[: len(index)]
+            torch.index_select(features, 0, index, out=rows)
+            if converted:
+                rows = target[: len(index)].copy_(rows)
+            yield Chunk(rows, index, own, _segments(own))
+
+
+def class_means(samples: Samples) -> Tensor:
+    """Class means of shape (K, D) in float64, from one read that also finds NaN and infinity.
+
+    Raises:
+        DataError: a feature is NaN, infinite, or too large for squares in float64; names the first such row.
+    """
+    if "means" not in samples.cache:
+        sums = torch.zeros(len(samples.counts), samples.features.shape[1], dtype=torch.float64, device=samples.device)
+        for chunk in gathered(samples):
+            chunk.add_sums(sums)
+        peak = float(sums.abs().amax())
+        if not peak < LARGEST:
+            raise_unless_finite(samples)
+            raise DataError(
+                f"features as large as {peak:.3g} overflow when squared",
+                where=samples.where,
+                remedy="divide all features by one constant; no metric of this package changes",
+            )
+        samples.cache["means"] = sums / samples.counts.to(samples.device)[:, None]
+    return samples.cache["means"]
+
+
+def raise_unless_finite(samples: Samples) -> None:
+    """Raise a DataError naming the first row that holds NaN or infinity, if there is one."""
+    height = max(1, SLAB_BYTES // (samples.features.shape[1] * 8))
+    for start in range(0, len(samples.features), height):
+        good = torch.isfinite(samples.features[start : start + height]).all(1)
+        if not bool(good.all()):
+            row = start + int((~good).nonzero()[0])
+            raise DataError(
+                f"row {row} holds NaN or infinity",
+                where=samples.where,
+                remedy="check the network and its input, or leave the row out",
+            )
+
+
+def centred(samples: Samples, means: Tensor, dtype: torch.dtype) -> tuple[Tensor, Iterator[Chunk]]:
+    """Class-centred chunks, and the centres that were subtracted: the means rounded to ``dtype``, so that nothing is lost."""
+    centres = means.to(dtype)
+
+    def chunks() -> Iterator[Chunk]:
+        for chunk in gathered(samples, dtype):
+            chunk.subtract(centres)
+            yield chunk
+
+    return centres, chunks()
+
+
+@dataclass
+class Deviations:
+    """What the second read leaves, in float64.
+
+    Attributes:
+        centres: The centres that were subtracted, (K, D); the means up to rounding.
+        squares: Sum of squared deviations from the mean of each class, (K,).
+        projected: Sums over each class of squared projections of the deviations on each direction, (K, R).
+        lengths: Squared length of each centred row, in the order of ``index``, (N,); None unless asked for.
+        along: Inner product of each centred row with its class centre, (N,); None unless asked for.
+        raw: Squared length of each row itself, (N,), or None.
+        unit_sums: Sums over each class of centred rows divided by the length of the row itself, (K, D), or None.
+        projections: Projections of each centred row on the directions, (N, R), or None.
+        logits: Products of each centred row with the outputs, (N, C), or None.
+        index: The row numbers in the order of the read, (N,).
+    """
+
+    centres: Tensor
+    squares: Tensor
+    projected: Tensor | None
+    lengths: Tensor
+    along: Tensor | None
+    raw: Tensor | None
+    unit_sums: Tensor | None
+    projections: Tensor | None
+    logits: Tensor | None
+    index: Tensor
+
+
+def read_deviations(
+    samples: Samples,
+    *,
+    directions: Tensor | None = None,
+    outputs: Tensor | None = None,
+    separation: bool = False,
+    keep: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Deviations:
+    """Read the features a second time, class-centred, and take all that was asked for on the way.
+
+    Args:
+        directions: Orthonormal columns of shape (D, R) to project the deviations on.
+        outputs: Classifier weights of shape (C, D) to multiply the deviations with.
+        separation: Whether to take what class separation needs.
+        keep: Whether to keep each row's projections (N, R).
+        dtype: Type of the products; by default float32 unless the features are float64.
+    """
+    dtype = dtype or samples.fast_dtype
+    means, device = class_means(samples), samples.device
+    size, (classes, dim) = len(samples.features), means.shape
+    rank = 0 if directions is None else directions.shape[1]
+    parts = [part for part in (directions, None if outputs is None else outputs.T) if part is not None]
+    columns = torch.cat(parts, 1).to(device, dtype) if parts else None
+    double = {"dtype": torch.float64, "device": device}
+    projected = torch.zeros(classes, rank, **double) if rank else None
+    lengths = torch.empty(size, **double)
+    along = torch.empty(size, **double) if separation else None
+    raw = torch.empty(size, **double) if separation else None
+    unit_sums = torch.zeros(classes, dim, **double) if separation else None
+    projections = torch.empty(size, rank, dtype=dtype, device=device) if keep else None
+    logits = torch.empty(size, len(outputs), dtype=dtype, device=device) if outputs is not None else None
+    index, done = torch.empty(size, dtype=torch.int64, device=samples.features.device), 0
+    centres, chunks = centred(samples, means, dtype)
+    lengths_of_centres = centres.double().square().sum(1)
+    for chunk in chunks:
+        span = slice(done, done + len(chunk.rows))
+        done += len(chunk.rows)
+        index[span] = chunk.index
+        lengths[span] = _squared_lengths(chunk.rows)
+        if columns is not None:
+            product = chunk.rows @ columns
+            if projected is not None:
+                _add_squares(projected, product[:, :rank], chunk)
+            if projections is not None:
+                projections[span] = product[:, :rank]
+            if logits is not None:
+                logits[span] = product[:, rank:]
+        if along is not None and unit_sums is not None and raw is not None:
+            own = chunk.labels.to(device)
+            along[span] = _inner_products(chunk, centres)
+            raw[span] = _own_lengths(samples, chunk, lengths[span], along[span], lengths_of_centres[own])
+            chunk.add_sums(unit_sums, torch.where(raw[span] > 0, raw[span], 1.0).rsqrt())
+    shift = means - centres.double()
+    counts = samples.counts.to(device, torch.float64)
+    own = samples.labels[index.cpu()].to(device)
+    squares = torch.zeros(classes, **double).index_add_(0, own, lengths)
+    squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
+    if projected is not None and directions is not None:
+        projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)
+    return Deviations(centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, index)
+
+
+def _segments(labels: Tensor) -> list[tuple[int, int, int]]:
+    values, lengths = torch.unique_consecutive(labels, return_counts=True)
+    stops = lengths.cumsum(0)
+    return list(zip(values.tolist(), (stops - lengths).tolist(), stops.tolist(), strict=True))
+
+
+def _squared_lengths(rows: Tensor) -> Tensor:
+    # Long rows are cut, so that a float32 sum never runs over more than 4,096 squares.
+    if rows.dtype == torch.float32 and rows.shape[1] > 4096:
+        return sum(torch.linalg.vector_norm(part, dim=1).double().square() for part in rows.split(4096, 1))
+    return torch.linalg.vector_norm(rows, dim=1).double().square()
+
+
+def _own_lengths(samples: Samples, chunk: Chunk, lengths: Tensor, along: Tensor, centres: Tensor) -> Tensor:
+    raw = lengths + 2 * along + centres
+    cancelled = (raw < 1e-4 * (lengths + centres)).nonzero().flatten()
+    if len(cancelled):
+        rows = samples.features[chunk.index[cancelled.to(chunk.index.device)]].to(raw.device, torch.float64)
+        raw[cancelled] = rows.square().sum(1)
+    return raw
+
+
+def _inner_products(chunk: Chunk, centres: Tensor) -> Tensor:
+    if chunk.crumbled:
+        return (chunk.rows * centres[chunk.labels.to(centres.device)]).sum(1).double()
+    return torch.cat([chunk.rows[start:stop] @ centres[label] for label, start, stop in chunk.segments]).double()
+
+
+def _add_squares(total: Tensor, product: Tensor, chunk: Chunk) -> None:
+    squares = product.double().square_()
+    if chunk.crumbled:
+        total.index_add_(0, chunk.labels.to(total.device), squares)
+        return
+    for label, start, stop in chunk.segments:
+        total[label] += squares[start:stop].sum(0)

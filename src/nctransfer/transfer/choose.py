@@ -1,0 +1,216 @@
+"""Choosing the tuning unit and the learning rate, on the validation split, by short trials.
+
+A trial trains a method for a few epochs on at most a few hundred training images, without augmentation, so that all that
+lies below the tuned unit is computed once. It looks at two things: validation accuracy and the penultimate NC1 on the
+images it trained on. Accuracy leads; among units that it cannot tell apart (within half a standard error of the best) the
+most collapsed wins, after section 3.3 of the paper. A.3.3 warns why NC1 does not lead: a network of which much is tuned
+collapses on its training data whether or not it generalises.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import DataError
+from ..metrics import nc1
+from ..runs.ledger import Ledger
+from .evaluate import cached_accuracy, run_split, tuned_features
+from .fitting import Diverged, Fit, fit
+from .methods import TunedNetwork
+from .workbench import METHODS, Workbench
+
+__all__ = ["BASE_RATES", "Chooser", "Choice"]
+
+BASE_RATES = {"linear": 1e-3, "layer": 1e-3, "scl": 1e-3, "full": 3e-4}
+"""Middle of the learning rates tried for each method."""
+
+_STEP = 3.0
+_FURTHEST = 3
+_TRIAL_IMAGES = 768
+_TRIAL_EPOCHS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What was chosen for a method, and why, in a sentence."""
+
+    unit: str | None
+    learning_rate: float
+    why: str
+
+
+class Chooser:
+    """Runs trials, remembers each in a ledger, and chooses.
+
+    Args:
+        bench: Data, network, device.
+        ledger: Trials done before are not run again.
+    """
+
+    def __init__(self, bench: Workbench, ledger: Ledger) -> None:
+        self.bench, self.ledger = bench, ledger
+        self.rows = bench.trial_rows(_TRIAL_IMAGES)
+        self.trials: list[dict[str, Any]] = []
+        self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
+
+    def choose(self, method: str, unit: str | None = None) -> Choice:
+        """Unit (unless given) and learning rate (unless given in the settings) for a method."""
+        rate = self.bench.settings.lr or BASE_RATES[method]
+        why_unit = "asked for" if unit is not None else ""
+        if METHODS[method].needs_unit and unit is None:
+            unit, why_unit = self._choose_unit(method, rate)
+        if self.bench.settings.lr is not None:
+            return Choice(unit, rate, _sentence(why_unit, f"learning rate {rate:g} asked for"))
+        rate, why_rate = self._choose_rate(method, unit, rate)
+        return Choice(unit, rate, _sentence(why_unit, why_rate))
+
+    def _choose_unit(self, method: str, rate: float) -> tuple[str, str]:
+        with self.bench.watch.stage(f"trials of {METHODS[method].title}", len(self.bench.units)) as advance:
+            rows = []
+            for unit in self.bench.units:
+                rows.append(self._trial("unit", method, unit, rate))
+                advance(1)
+        self._inputs.clear()
+        index, why = pick_unit([row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation)
+        rows[index]["chosen"] = True
+        return rows[index]["unit"], f"{rows[index]['unit']} {why} of {len(rows)} units tried"
+
+    def _choose_rate(self, method: str, unit: str | None, middle: float) -> tuple[float, str]:
+        tried: dict[int, dict[str, Any]] = {}
+
+        def look(power: int) -> None:
+            if power not in tried:
+                tried[power] = self._trial("learning_rate", method, unit, middle * _STEP**power)
+
+        def best() -> int:
+            return max(tried, key=lambda power: (_or_zero(tried[power]["val_accuracy"]), -abs(power)))
+
+        with self.bench.watch.stage(f"learning rates of {METHODS[method].title}"):
+            for power in (0, -1, 1):
+                look(power)
+            while best() in (min(tried), max(tried)) and abs(best()) < _FURTHEST:
+                look(best() + (1 if best() > 0 else -1))
+        self._inputs.clear()
+        chosen = tried[best()]
+        chosen["chosen"] = True
+        return chosen["learning_rate"], f"learning rate {chosen['learning_rate']:.2g} was best of {len(tried)} on validation"
+
+    @property
+    def _num_validation(self) -> int:
+        return len(self.bench.bundle.validation)
+
+    def _trial(self, purpose: str, method: str, unit: str | None, rate: float) -> dict[str, Any]:
+        key = f"trial/{method}/{unit}/{rate:.6g}"
+        values = self.ledger.once(key, lambda: self._run(method, unit, rate))
+        row = {"purpose": purpose, "method": method, "unit": unit, "learning_rate": rate, "chosen": False, **values}
+        self.trials.append(row)
+        return row
+
+    def _run(self, method: str, unit: str | None, rate: float) -> dict[str, Any]:
+        bench = self.bench
+        model = bench.fresh(METHODS[method], unit)
+        epochs = min(_TRIAL_EPOCHS, bench.epochs)
+        plan = Fit(rate, epochs, bench.settings.weight_decay)
+        kept = self._kept(model, unit)
+        try:
+            if kept is not None:
+                outcome = self._fit_cached(model, plan, kept)
+                features = tuned_features(model, kept[0], bench.runtime)
+            else:
+                outcome = self._fit_whole(model, plan)
+                _, _, taken = run_split(model, bench.loader("train", subset=self.rows), bench.runtime)
+                features = taken.penultimate
+        except Diverged:
+            return {"epochs": epochs, "val_accuracy": None, "nc1": None, "note": "the loss was not finite"}
+        # Not the best epoch's accuracy but the last one's: what counts is where this rate leads.
+        return {
+            "epochs": epochs,
+            "val_accuracy": outcome.history[-1]["val_accuracy"],
+            "nc1": _nc1_or_none(features, torch.from_numpy(bench.bundle.train.labels[self.rows])),
+        }
+
+    def _kept(self, model: TunedNetwork, unit: str | None) -> tuple[torch.Tensor, torch.Tensor] | None:
+        if model.method.whole:
+            return None
+        if unit not in self._inputs:
+            train = self.bench.cached_inputs(model, "train", self.rows)
+            validation = self.bench.cached_inputs(model, "validation") if train is not None else None
+            self._inputs[unit] = None if train is None or validation is None else (train, validation)
+        elif self._inputs[unit] is not None:
+            model.cut(next(self.bench.loader("validation").epoch(0)).images[:2].to(self.bench.runtime.device))
+        return self._inputs[unit]
+
+    def _fit_cached(self, model: TunedNetwork, plan: Fit, kept: tuple[torch.Tensor, torch.Tensor]):
+        bench = self.bench
+        labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
+        return fit(
+            model,
+            bench.cached_batches(kept[0], self.rows),
+            lambda tuned: cached_accuracy(tuned, kept[1], labels, bench.runtime),
+            plan,
+            bench.runtime,
+            from_cut=True,
+        )
+
+    def _fit_whole(self, model: TunedNetwork, plan: Fit):
+        bench = self.bench
+        from .batches import AugmentedPixels
+
+        batches = AugmentedPixels(
+            bench.loader("train", shuffle=True, subset=self.rows),
+            1,
+            bench.augmentation[1],
+            bench.settings.seed,
+            bench.runtime.device,
+        )
+        return fit(model, batches, lambda tuned: whole_accuracy(tuned, bench), plan, bench.runtime)
+
+
+def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validation") -> float:
+    """Accuracy on a split, from its pixels."""
+    logits, labels, _ = run_split(model, bench.loader(split), bench.runtime)
+    return float((logits.argmax(1) == labels).float().mean())
+
+
+def pick_unit(accuracies: list[float | None], collapses: list[float | None], num_validation: int) -> tuple[int, str]:
+    """Index of the chosen unit and a phrase that says why.
+
+    The most accurate on validation; among those within half a standard error of it, the one with the smallest NC1.
+
+    Example:
+        >>> pick_unit([0.70, 0.80, 0.799], [0.1, 0.5, 0.2], 400)[0]
+        2
+    """
+    scores = np.array([_or_zero(value) for value in accuracies])
+    best = float(scores.max())
+    margin = 0.5 * (best * (1 - best) / num_validation) ** 0.5
+    close = [index for index in range(len(scores)) if scores[index] >= best - margin]
+    index = min(close, key=lambda index: (np.inf if collapses[index] is None else collapses[index], -scores[index]))
+    if len(close) == 1:
+        return index, f"had the best validation accuracy ({scores[index]:.1%})"
+    if scores[index] == best:
+        return index, f"had the best validation accuracy ({best:.1%}) and the smallest penultimate NC1 among the {len(close)} best"
+    return index, (
+        f"had the smallest penultimate NC1 among {len(close)} whose validation accuracy could not be told apart "
+        f"({scores[index]:.1%}, best {best:.1%})"
+    )
+
+
+def _nc1_or_none(features: torch.Tensor, labels: torch.Tensor) -> float | None:
+    try:
+        return float(nc1(features, labels))
+    except DataError:
+        return None
+
+
+def _or_zero(value: float | None) -> float:
+    return 0.0 if value is None else float(value)
+
+
+def _sentence(*parts: str) -> str:
+    text = "; ".join(part for part in parts if part)
+    return text[:1].upper() + text[1:] + "." if text else ""

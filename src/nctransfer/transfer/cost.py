@@ -1,0 +1,138 @@
+"""What a training step of a method costs: seconds and memory, measured in a fresh process so that nothing else is counted."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import statistics
+import time
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from ..models import Network
+from .methods import TunedNetwork
+from .workbench import METHODS, Workbench
+
+__all__ = ["StepCost", "measure_cost", "measure_step"]
+
+_STEPS = 4
+StepCost = dict[str, Any]
+
+
+def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
+    """``seconds_per_step``, ``peak_memory_bytes`` (the whole process) and ``step_memory_bytes`` (above the model's own).
+
+    All are None, with ``cost_note``, where the fresh process failed; a run does not fail for it. A network that cannot be
+    sent to another process (a local class, say) counts as that.
+    """
+    if not bench.runtime.is_main or bench.runtime.world_size > 1:
+        return _nothing("not measured in a run of several processes")
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    batch = min(bench.settings.batch_size, len(bench.bundle.train))
+    arguments = (
+        sender,
+        bench.network.cpu(),
+        model.method.name,
+        model.unit,
+        bench.num_classes,
+        batch,
+        str(bench.runtime.device),
+        torch.get_num_threads(),
+    )
+    try:
+        process = context.Process(target=_child, args=arguments, daemon=True)
+        process.start()
+    except (TypeError, AttributeError, OSError) as error:
+        return _nothing(f"the network cannot be sent to another process: {error}")
+    finally:
+        bench.network.to(bench.runtime.device)
+    sender.close()
+    try:
+        return json.loads(receiver.recv())
+    except EOFError:
+        return _nothing("the process that measures it ended early, probably for want of memory")
+    finally:
+        process.join()
+
+
+def _nothing(note: str) -> StepCost:
+    return {"seconds_per_step": None, "peak_memory_bytes": None, "step_memory_bytes": None, "cost_note": note}
+
+
+def _child(sender: Any, network: Network, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int) -> None:
+    torch.set_num_threads(threads)
+    model = TunedNetwork(network.optimise_layout(), METHODS[method], unit, classes).to(device)
+    sender.send(json.dumps(measure_step(model, batch)))
+    sender.close()
+
+
+def measure_step(model: TunedNetwork, batch: int, steps: int = _STEPS) -> StepCost:
+    """Time and memory of training steps of ``model`` in this process, on random pixels.
+
+    Returns:
+        ``seconds_per_step`` (median after a first step), ``peak_memory_bytes`` (largest resident memory of the process,
+        or, on CUDA, the largest allocation) and ``step_memory_bytes`` (that above the memory before the first step).
+    """
+    device = next(model.parameters()).device
+    size = model.network.size
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, device=device)
+    labels = torch.randint(0, model.num_classes, (batch,), device=device)
+    parameters = list(model.tuned_parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=1e-6)
+    model.train()
+    before = _reset_peak(device)
+    seconds = []
+    for _ in range(steps):
+        started = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    peak = _peak(device)
+    return {
+        "seconds_per_step": statistics.median(seconds[1:]),
+        "peak_memory_bytes": peak,
+        "step_memory_bytes": None if peak is None or before is None else max(0, peak - before),
+    }
+
+
+def _reset_peak(device: torch.device) -> int | None:
+    """Forget the largest memory so far; returns the memory in use now."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _peak(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    found = _status("VmHWM")
+    if found is not None:
+        return found
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _status(key: str) -> int | None:
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith(key + ":"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None

@@ -1,0 +1,93 @@
+"""The tuned model as a thing to keep: safetensors and a JSON manifest, and back again to the same logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..data import DataBundle, Preprocess
+from ..errors import CheckpointError, UsageError
+from ..models import Network
+from ..models.encoders import network_from_manifest
+from ..runs import load_tensors, save_tensors
+from .methods import TunedNetwork
+from .workbench import METHODS
+
+__all__ = ["load_classifier", "save_classifier"]
+
+_FORMAT = "nctransfer-classifier"
+
+
+def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts: Any) -> None:
+    """Write the whole model to ``path`` and its manifest beside it.
+
+    The manifest holds what is needed to use it without this package's run folder: classes by name, preprocessing,
+    architecture, method and unit, the licence of the pretrained weights where known, and the hash of the weights.
+    """
+    network = model.network
+    described = network.describe()
+    manifest = {
+        "format": _FORMAT,
+        "arch": network.provenance.get("arch"),
+        "arch_arguments": network.provenance.get("arch_arguments", {}),
+        "image_size": network.size,
+        **described["preprocess"],
+        "class_names": list(bundle.class_names),
+        "data": bundle.name,
+        "method": model.method.name,
+        "unit": model.unit,
+        "pretrained_weights": described["weights"],
+        "license": described["license"],
+        **facts,
+    }
+    save_tensors(path, model.state_dict(), manifest)
+
+
+def load_classifier(run: str | Path, *, module: nn.Module | None = None) -> tuple[TunedNetwork, Preprocess, dict[str, Any]]:
+    """The model that a run chose, in eval mode, with its preprocessing and its manifest.
+
+    Args:
+        run: Folder of a run, or the path of a ``.safetensors`` file that :func:`save_classifier` wrote.
+        module: The network's module, where it was passed as an ``nn.Module`` and so has no name to rebuild it by.
+
+    Raises:
+        CheckpointError: a file is missing, altered or of another kind.
+    """
+    path = Path(run)
+    if path.is_dir():
+        path = path / "checkpoints" / "best.safetensors"
+        if not path.is_file():
+            raise CheckpointError("the run holds no tuned model", where=str(run), remedy="finish it with --resume")
+    tensors, manifest = load_tensors(path)
+    if manifest.get("format") != _FORMAT:
+        raise CheckpointError("not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run")
+    encoder_state = {
+        key.removeprefix("network.encoder."): value for key, value in tensors.items() if key.startswith("network.encoder.")
+    }
+    if module is None and not manifest.get("arch"):
+        raise UsageError(
+            "the run's network was a Python object and cannot be rebuilt by name", where=str(path), remedy="pass module=..."
+        )
+    if module is None:
+        network = network_from_manifest(encoder_state, manifest, where=path, name=str(manifest["arch"]))
+    else:
+        facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
+        network = Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
+    model = TunedNetwork(network, METHODS[manifest["method"]], manifest["unit"], len(manifest["class_names"]))
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights do not fit their manifest: {str(error).splitlines()[-1].strip()}", where=str(path)
+        ) from error
+    network.optimise_layout()
+    preprocess = Preprocess(
+        size=network.size,
+        interpolation=manifest["interpolation"],
+        crop_pct=manifest["crop_pct"],
+        mean=tuple(manifest["mean"]),
+        std=tuple(manifest["std"]),
+    )
+    return model.eval(), preprocess, manifest

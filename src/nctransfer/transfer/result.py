@@ -1,0 +1,42 @@
+"""What `auto`, `probe` and `tune` return: the run's result as an object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .methods import TunedNetwork
+
+__all__ = ["RunResult"]
+
+
+class RunResult:
+    """A finished run.
+
+    Attributes:
+        folder: Where it lies, or None when it was not written.
+        result: What stands in ``result.json``, as plain values.
+        models: Tuned networks by method, where the run tuned any in this process.
+
+    Every key of ``result`` is an attribute too: ``run.best_method``, ``run.layers``, ``run.methods["scl"]``.
+    """
+
+    def __init__(self, result: dict[str, Any], folder: Path | None = None, models: dict[str, TunedNetwork] | None = None) -> None:
+        self.result, self.folder, self.models = result, folder, models or {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("result", "folder", "models") or name.startswith("__") or name not in self.result:
+            raise AttributeError(name)
+        return self.result[name]
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.result]
+
+    def __repr__(self) -> str:
+        best = self.result.get("best_method")
+        return f"RunResult(kind={self.result.get('kind')!r}, best_method={best!r}, folder={str(self.folder)!r})"
+
+    @property
+    def best(self) -> TunedNetwork:
+        """The tuned network that validation chose."""
+        return self.models[self.result["best_method"]]

@@ -1,0 +1,254 @@
+"""One run, from data to report: measure every layer, choose, tune, test, hand over."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from ..data import DataBundle
+from ..errors import DataError
+from ..models import Network
+from ..runs import RunFolder, describe_environment, load_tensors, write_json
+from ..runs.ledger import Ledger
+from .choose import Choice, Chooser
+from .features import measure_features
+from .fitting import FitOutcome
+from .handover import save_classifier
+from .linear_probe import choose_probe
+from .methods import TunedNetwork
+from .result import RunResult
+from .scoring import accuracy_interval
+from .settings import TransferSettings
+from .tuning import Tuned, evaluate_method, train_method
+from .watch import Watch
+from .workbench import METHODS, Workbench
+
+__all__ = ["run_transfer"]
+
+_MISTAKES = 24
+
+
+def run_transfer(
+    kind: str,
+    settings: TransferSettings,
+    out: str | Path,
+    *,
+    unit: str | None = None,
+    bundle: DataBundle | None = None,
+    module: nn.Module | Network | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    watch: Watch | None = None,
+) -> RunResult:
+    """One network and one seed, into the run folder ``out``.
+
+    Args:
+        kind: ``auto``, ``tune`` (the methods of the settings, with ``unit`` where given) or ``probe`` (nothing is tuned).
+        settings: What to do; see :class:`TransferSettings`.
+        out: The run folder.
+        unit: The tuned unit; chosen by trials where None.
+        bundle, module: Data and network as objects, in place of those that the settings name.
+        resume, overwrite: What to do about a run that stands in ``out``.
+        watch: Receives progress.
+    """
+    started = time.perf_counter()
+    methods = [] if kind == "probe" else list(settings.methods)
+    config = {"verb": kind, "unit": unit, **settings.model_dump()}
+    with _Desk(Path(out), config, resume, overwrite) as desk:
+        bench = Workbench(
+            settings, bundle=bundle, module=module, watch=watch, skipped_csv=desk.path / "skipped.csv"
+        )
+        if unit is not None:
+            bench.network.check_name(unit)
+        ledger = desk.ledger
+        layers = ledger.once("layers", lambda: measure_layers(bench))
+        _say_layers(bench, layers)
+        result = _opening_of(kind, bench, layers)
+        models: dict[str, TunedNetwork] = {}
+        if methods:
+            chooser = Chooser(bench, ledger)
+            result["augment"] = {"level": bench.augmentation[0], "why": bench.augmentation[2]}
+            finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in methods}
+            models = {name: tuned.model for name, tuned in finished.items()}
+            _conclude(result, bench, desk, finished, chooser.trials)
+        result["cost"] = {"seconds": time.perf_counter() - started}
+        desk.finish(result)
+        return RunResult(result, desk.path, models)
+
+
+class _Desk:
+    """The run folder as the processes of a run see it: the main one writes, the others read."""
+
+    def __init__(self, path: Path, config: dict[str, Any], resume: bool, overwrite: bool) -> None:
+        import os
+
+        self.path = path
+        self.is_main = int(os.environ.get("RANK", "0")) == 0
+        self._arguments = (config, resume, overwrite)
+        self.run: RunFolder | None = None
+
+    def __enter__(self) -> _Desk:
+        config, resume, overwrite = self._arguments
+        if self.is_main:
+            self.run = RunFolder.create(self.path, config=config, resume=resume, overwrite=overwrite)
+        self.ledger = Ledger(self.path / "steps.json" if self.is_main or resume else None, writes=self.is_main)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.run is not None:
+            self.run.close()
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def finish(self, result: dict[str, Any]) -> None:
+        if self.run is None:
+            return
+        from ..report import write_report
+
+        self.run.write_result(result)
+        write_report(self.path)
+
+
+def measure_layers(bench: Workbench) -> list[dict[str, Any]]:
+    """Collapse of every layer on the training split, and the validation accuracy of a linear probe of each."""
+    train, validation = bench.train_features, bench.validation_features
+    rows = measure_features(train, bench.num_classes, permutations=20, seed=bench.settings.seed)
+    with bench.watch.stage("linear probes", len(rows)) as advance:
+        for row in rows:
+            if row["penultimate"]:
+                chosen = bench.start_probe
+            else:
+                name = row["name"]
+                chosen = choose_probe(
+                    train.features[name],
+                    train.labels,
+                    validation.features[name],
+                    validation.labels,
+                    num_classes=bench.num_classes,
+                )
+            row["probe_val_accuracy"] = chosen.val_accuracy
+            advance(1)
+    return rows
+
+
+def _say_layers(bench: Workbench, layers: list[dict[str, Any]]) -> None:
+    last = layers[-1]
+    collapse = "" if last["nc1"] is None else f"penultimate NC1 {last['nc1']:.3g}, "
+    bench.watch.say(
+        f"{len(layers)} layers measured: {collapse}linear probe {last['probe_val_accuracy']:.1%} on validation images"
+    )
+
+
+def _opening_of(kind: str, bench: Workbench, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    environment = describe_environment()
+    return {
+        "kind": kind,
+        "dataset": {
+            "name": bench.bundle.name,
+            "num_classes": bench.num_classes,
+            "class_names": list(bench.bundle.class_names),
+            "report": bench.bundle.report,
+        },
+        "model": bench.network.describe(),
+        "splits": {name: len(split) for name, split in bench.bundle.splits().items()},
+        "layers": layers,
+        "seed": bench.settings.seed,
+        "versions": environment["versions"],
+        "hardware": {key: environment[key] for key in ("processor", "cores", "devices")} | bench.runtime.describe(),
+        "warnings": list(bench.bundle.report.get("notes", [])),
+    }
+
+
+def _method(
+    bench: Workbench, chooser: Chooser, desk: _Desk, name: str, unit: str | None, layers: list[dict[str, Any]]
+) -> Tuned:
+    """Choose, train and test one method, or take it from the disk where that was done before."""
+    choice = chooser.choose(name, unit if METHODS[name].needs_unit else None)
+    path = desk.checkpoints / f"{name}.safetensors"
+    if f"method/{name}" in desk.ledger and path.is_file():
+        return _reload(bench, desk, name, choice)
+    model, outcome = train_method(bench, name, choice)
+    tuned = evaluate_method(bench, model, choice, outcome, layers[-1]["nc1"])
+    if desk.is_main:
+        # The weights first: a step that stands in the ledger has everything it needs on the disk.
+        save_classifier(path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None)
+    desk.ledger.once(
+        f"method/{name}",
+        lambda: {"row": tuned.row, "layers_after": tuned.layers_after, "logits": tuned.logits, "labels": tuned.labels},
+    )
+    low, high = tuned.row["test_accuracy_interval"]
+    bench.watch.say(
+        f"{model.method.title}: {tuned.row['test_accuracy']:.1%} on {len(tuned.labels)} test images "
+        f"({low:.1%} to {high:.1%}), unit {model.unit or 'none'}, {outcome.seconds:.0f} s"
+    )
+    return tuned
+
+
+def _reload(bench: Workbench, desk: _Desk, name: str, choice: Choice) -> Tuned:
+    stored = desk.ledger.once(f"method/{name}", dict)
+    model = bench.fresh(METHODS[name], choice.unit)
+    tensors, _ = load_tensors(desk.checkpoints / f"{name}.safetensors")
+    model.load_state_dict(tensors)
+    model.eval()
+    bench.watch.say(f"{model.method.title}: finished before, taken from the disk")
+    return Tuned(
+        model, stored["row"], stored["layers_after"], torch.tensor(stored["logits"]), torch.tensor(stored["labels"])
+    )
+
+
+def _conclude(
+    result: dict[str, Any], bench: Workbench, desk: _Desk, finished: dict[str, Tuned], trials: list[dict[str, Any]]
+) -> None:
+    """The winner by validation, its mistakes, and the model to hand over."""
+    best = max(finished, key=lambda name: (finished[name].row["val_accuracy"], -finished[name].row["tuned_parameters"]))
+    winner = finished[best]
+    result["layers_after"] = {name: tuned.layers_after for name, tuned in finished.items() if tuned.layers_after}
+    result["trials"] = trials
+    result["methods"] = {name: tuned.row for name, tuned in finished.items()}
+    result["best_method"] = best
+    predicted = winner.logits.argmax(1)
+    confusion = torch.zeros(bench.num_classes, bench.num_classes, dtype=torch.int64)
+    confusion.index_put_((winner.labels, predicted), torch.ones_like(predicted), accumulate=True)
+    result["confusion"] = confusion.tolist()
+    if desk.is_main:
+        result["mistakes"] = _mistakes(winner, bench, desk.path)
+        for suffix in (".safetensors", ".json"):
+            shutil.copyfile(desk.checkpoints / f"{best}{suffix}", desk.checkpoints / f"best{suffix}")
+
+
+def _mistakes(winner: Tuned, bench: Workbench, folder: Path) -> list[dict[str, Any]]:
+    """The most confident errors on the test split, with thumbnails."""
+    probabilities = winner.logits.softmax(1)
+    confidence, predicted = probabilities.max(1)
+    wrong = (predicted != winner.labels).nonzero().flatten()
+    order = wrong[confidence[wrong].argsort(descending=True, stable=True)][:_MISTAKES]
+    (folder / "mistakes").mkdir(exist_ok=True)
+    found = []
+    for number, index in enumerate(order.tolist()):
+        image = bench.bundle.test.image(index)
+        image.thumbnail((160, 160), Image.Resampling.LANCZOS)
+        if max(image.size) < 96:  # tiny images are shown larger, pixel by pixel
+            factor = 96 // max(image.size)
+            image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+        name = f"mistakes/{number:03d}.png"
+        image.save(folder / name)
+        found.append(
+            {
+                "identity": bench.bundle.test.identity(index),
+                "true": bench.bundle.class_names[int(winner.labels[index])],
+                "predicted": bench.bundle.class_names[int(predicted[index])],
+                "probability": float(confidence[index]),
+                "thumbnail": name,
+            }
+        )
+    return found

@@ -1,0 +1,109 @@
+"""Training one method to the end, and everything its row of the report says."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from .choose import Choice, whole_accuracy
+from .cost import measure_cost
+from .evaluate import cached_accuracy, run_split
+from .features import measure_features
+from .fitting import Fit, FitOutcome, fit
+from .methods import TunedNetwork
+from .scoring import accuracy_interval, balanced_accuracy
+from .workbench import METHODS, Workbench
+
+__all__ = ["Tuned", "evaluate_method", "train_method"]
+
+
+
+@dataclasses.dataclass
+class Tuned:
+    """A method trained to the end.
+
+    Attributes:
+        model: At its best epoch.
+        row: The method's entry in ``result.json``.
+        layers_after: ``name`` and ``nc1`` of every layer on training images, after tuning.
+        logits: On the test split, (N, K), CPU.
+        labels: Of the test split, (N,).
+    """
+
+    model: TunedNetwork
+    row: dict[str, Any]
+    layers_after: list[dict[str, Any]]
+    logits: torch.Tensor
+    labels: torch.Tensor
+
+
+def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNetwork, FitOutcome]:
+    """Tune ``method`` with the chosen unit and rate; the model comes back at the best epoch by validation."""
+    model = bench.fresh(METHODS[method], choice.unit)
+    plan = Fit(choice.learning_rate, bench.epochs, bench.settings.weight_decay)
+    level = bench.augmentation[0]
+    cached = bench.cached_inputs(model, "train") if level == 1 else None
+    with bench.watch.stage(model.method.title, plan.epochs) as advance:
+        if cached is not None:
+            kept = bench.cached_inputs(model, "validation")
+            assert kept is not None, "the cut held on the training images"
+            labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
+            outcome = fit(
+                model,
+                bench.cached_batches(cached),
+                lambda tuned: cached_accuracy(tuned, kept, labels, bench.runtime),
+                plan,
+                bench.runtime,
+                from_cut=True,
+                advance=advance,
+            )
+        else:
+            outcome = fit(
+                model,
+                bench.training_batches(),
+                lambda tuned: whole_accuracy(tuned, bench),
+                plan,
+                bench.runtime,
+                advance=advance,
+            )
+    return model, outcome
+
+
+def evaluate_method(
+    bench: Workbench, model: TunedNetwork, choice: Choice, outcome: FitOutcome, nc1_before: float | None
+) -> Tuned:
+    """Test accuracy, collapse and cost of a tuned model. The test split is read here and nowhere else."""
+    with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
+        logits, labels, _ = run_split(model, bench.loader("test"), bench.runtime, advance=advance)
+    _, _, trained_on = run_split(
+        model, bench.loader("train"), bench.runtime, layers=bench.measured_layers if model.unit or model.method.whole else []
+    )
+    after = measure_features(trained_on, bench.num_classes, permutations=0)
+    predicted = logits.argmax(1)
+    correct = int((predicted == labels).sum())
+    tuned, total = model.count_parameters()
+    cost = measure_cost(bench, model)
+    row = {
+        "unit": model.unit,
+        "why": choice.why,
+        "test_accuracy": correct / len(labels),
+        "test_accuracy_interval": list(accuracy_interval(correct, len(labels))),
+        "balanced_accuracy": balanced_accuracy(predicted, labels, bench.num_classes),
+        "val_accuracy": outcome.val_accuracy,
+        "tuned_parameters": tuned,
+        "total_parameters": total,
+        "seconds": outcome.seconds,
+        "nc1_before": nc1_before,
+        "nc1_after": after[-1]["nc1"],
+        "cdnv_after": after[-1]["cdnv"],
+        "numerical_rank_after": after[-1]["numerical_rank"],
+        "learning_rate": choice.learning_rate,
+        "epochs": bench.epochs,
+        "best_epoch": outcome.best_epoch,
+        "history": outcome.history,
+        **cost,
+    }
+    layers_after = [{"name": layer["name"], "nc1": layer["nc1"]} for layer in after]
+    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels)

@@ -1,0 +1,236 @@
+"""What every step of a run has at hand: data, network, device, features taken once, and the probe that all methods start from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
+from ..models import Network, load_network, wrap_module
+from .batches import AugmentedPixels, CachedInputs
+from .features import LayerFeatures, extract_features
+from .full import FULL
+from .layer import LAYER
+from .linear import LINEAR
+from .linear_probe import ChosenProbe, choose_probe
+from .methods import TunedNetwork, TuningMethod
+from .runtime import Runtime
+from .settings import TransferSettings
+from .skip import SCL
+from .watch import Watch
+
+__all__ = ["METHODS", "Workbench"]
+
+METHODS: dict[str, TuningMethod] = {method.name: method for method in (LINEAR, LAYER, SCL, FULL)}
+"""Every tuning method by name."""
+
+_EVAL_BATCH = 256
+_CACHE_LIMIT = 2 << 30
+
+
+class Workbench:
+    """The common ground of `auto`, `probe` and `tune`.
+
+    Args:
+        settings: What was asked for.
+        bundle: The data, when it does not come from ``settings.data``.
+        module: The network, when it does not come from ``settings.model``: maps normalised images to ``(B, D)``.
+        watch: Receives progress.
+        skipped_csv: Where to list images that were skipped.
+    """
+
+    def __init__(
+        self,
+        settings: TransferSettings,
+        *,
+        bundle: DataBundle | None = None,
+        module: nn.Module | Network | None = None,
+        watch: Watch | None = None,
+        skipped_csv: Path | None = None,
+    ) -> None:
+        self.settings, self.watch = settings, watch or Watch()
+        self.runtime = Runtime(settings.device, settings.precision)
+        self.bundle = bundle or _open(settings, self.watch, skipped_csv)
+        self.network = _network(settings, module)
+        self.network.to(self.runtime.device).eval()
+        self.num_classes = len(self.bundle.class_names)
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        facts = self.network.describe()["preprocess"]
+        return Preprocess(
+            size=self.network.size,
+            interpolation=facts["interpolation"],
+            crop_pct=facts["crop_pct"],
+            mean=tuple(facts["mean"]),
+            std=tuple(facts["std"]),
+        )
+
+    def loader(self, split: str, *, shuffle: bool = False, subset: np.ndarray | None = None) -> PixelLoader:
+        """Batches of a split: shuffled in the run's batch size for training, else in order and larger."""
+        images = self.bundle.splits()[split]
+        images = images if subset is None else images.subset(subset)
+        return PixelLoader(
+            images,
+            self.preprocess,
+            batch_size=min(self.settings.batch_size, len(images)) if shuffle else _EVAL_BATCH,
+            shuffle=shuffle,
+            seed=self.settings.seed,
+            drop_last=shuffle,
+            num_workers=self.settings.num_workers,
+            rank=self.runtime.rank,
+            world_size=self.runtime.world_size,
+        )
+
+    def take(self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None) -> LayerFeatures:
+        """The pretrained network's features of a split."""
+        loader = self.loader(split)
+        with self.watch.stage(f"features of the {split} images", len(loader.split)) as advance:
+            return extract_features(
+                self.network, loader, self.runtime, layers=layers, transform=transform, advance=advance
+            )
+
+    @cached_property
+    def train_features(self) -> LayerFeatures:
+        return self.take("train", layers=self.measured_layers)
+
+    @cached_property
+    def validation_features(self) -> LayerFeatures:
+        return self.take("validation", layers=self.measured_layers)
+
+    @cached_property
+    def measured_layers(self) -> list[str]:
+        wanted = self.settings.layers
+        if wanted is None:
+            return list(self.network.layers)
+        for name in wanted:
+            self.network.check_name(name)
+        return [name for name in self.network.layer_shapes if name in wanted]
+
+    @cached_property
+    def units(self) -> list[str]:
+        """Candidate tuning units: the network's, or those named by ``--layers``."""
+        wanted = self.settings.layers
+        return list(self.network.units) if wanted is None else self.measured_layers
+
+    @cached_property
+    def start_probe(self) -> ChosenProbe:
+        """The linear probe of the penultimate features, chosen on validation: where every method's classifier starts."""
+        train, validation = self.train_features, self.validation_features
+        return choose_probe(
+            train.penultimate, train.labels, validation.penultimate, validation.labels, num_classes=self.num_classes
+        )
+
+    @cached_property
+    def augmentation(self) -> tuple[int, AugmentSettings, str]:
+        """(level, settings, why). ``auto`` asks the validation images whether a mirror image keeps its class."""
+        if self.settings.augment != "auto":
+            return int(self.settings.augment), AugmentSettings(), "asked for"
+        mirrored = self.take("validation", layers=[], transform=lambda images: images.flip(-1))
+        probe, labels = self.start_probe.probe, self.validation_features.labels
+        straight = probe.accuracy(self.validation_features.penultimate, labels)
+        flipped = probe.accuracy(mirrored.penultimate, labels)
+        noise = (straight * (1 - straight) / len(labels)) ** 0.5
+        keeps = straight - flipped <= max(0.02, noise)
+        verdict = "mirror images keep their class" if keeps else "mirror images change their class"
+        why = f"{verdict}: the probe reaches {straight:.1%} on validation images and {flipped:.1%} on their mirror images"
+        return (3 if keeps else 2), AugmentSettings(flip=keeps), why
+
+    def fresh(self, method: TuningMethod, unit: str | None) -> TunedNetwork:
+        """A copy of the pretrained network under ``method``, its classifier the start probe."""
+        torch.manual_seed(self.settings.seed)
+        model = TunedNetwork(copy.deepcopy(self.network), method, unit, self.num_classes)
+        probe = self.start_probe.probe
+        with torch.no_grad():
+            model.classifier.weight.copy_(torch.as_tensor(probe.weight))
+            model.classifier.bias.copy_(torch.as_tensor(probe.bias))
+        return model.to(self.runtime.device)
+
+    @cached_property
+    def epochs(self) -> int:
+        """Passes over the training images: as asked for, or about 15,000 images in all, between 4 and 60 passes."""
+        return self.settings.epochs or int(np.clip(round(15_000 / len(self.bundle.train)), 4, 60))
+
+    def training_batches(self) -> AugmentedPixels:
+        """Augmented training batches of the final tuning."""
+        level, strengths, _ = self.augmentation
+        return AugmentedPixels(
+            self.loader("train", shuffle=True), level, strengths, self.settings.seed, self.runtime.device
+        )
+
+    def trial_rows(self, most: int) -> np.ndarray:
+        """Training images for trials: ``most`` of them, by class in proportion, a function of the seed."""
+        labels = self.bundle.train.labels
+        if len(labels) <= most:
+            return np.arange(len(labels))
+        order = random_order(len(labels), self.settings.seed, 1 << 20)
+        counts = np.bincount(labels, minlength=self.num_classes)
+        within = np.empty(len(labels), dtype=np.int64)
+        for label in range(self.num_classes):
+            rows = order[labels[order] == label]
+            within[rows] = np.arange(len(rows))
+        # Taking the samples with the smallest rank relative to their class's size keeps the classes' proportions.
+        return np.sort(np.argsort((within + 0.5) / counts[labels], kind="stable")[:most])
+
+    def cached_inputs(self, model: TunedNetwork, split: str, rows: np.ndarray | None = None) -> Tensor | None:
+        """What enters the model's tuned part for a split's images, on the device; None where that cannot or should not be kept."""
+        loader = self.loader(split, subset=rows)
+        total = len(loader.split)
+        sample = next(loader.epoch(0)).images[:2].to(self.runtime.device)
+        if not self.settings.cache or not model.cut(sample):
+            return None
+        first = model.prefix(sample)
+        if first[0].numel() * first.element_size() * total > _CACHE_LIMIT:
+            return None
+        kept = torch.zeros(total, *first.shape[1:], device=self.runtime.device)
+        if kept.dim() == 4 and model.network.convolutional:
+            kept = kept.contiguous(memory_format=torch.channels_last)
+        model.eval()
+        with torch.inference_mode(), self.runtime.autocast():
+            for batch in loader.epoch(0):
+                kept[batch.indices] = model.prefix(batch.images.to(self.runtime.device)).float()
+        return self.runtime.sum(kept).clone()
+
+    def cached_batches(self, inputs: Tensor, rows: np.ndarray | None = None) -> CachedInputs:
+        """Training batches of tensors taken at the cut."""
+        labels = torch.from_numpy(self.bundle.train.labels)
+        labels = labels if rows is None else labels[torch.from_numpy(rows)]
+        return CachedInputs(
+            inputs,
+            labels.to(self.runtime.device),
+            batch_size=self.settings.batch_size,
+            seed=self.settings.seed,
+            rank=self.runtime.rank,
+            world_size=self.runtime.world_size,
+        )
+
+
+def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) -> DataBundle:
+    with watch.stage(f"opening {settings.data}"):
+        return open_dataset(
+            settings.data,
+            seed=settings.seed,
+            limit=settings.limit,
+            validation_fraction=settings.validation_fraction,
+            test_fraction=settings.test_fraction,
+            on_bad_image=settings.on_bad_image,
+            skipped_csv=skipped_csv,
+            download=settings.download,
+        )
+
+
+def _network(settings: TransferSettings, module: nn.Module | Network | None) -> Network:
+    if module is None:
+        return load_network(
+            settings.model, weights=settings.weights, arch=settings.arch, image_size=settings.image_size
+        )
+    if isinstance(module, Network):
+        return copy.deepcopy(module)
+    return wrap_module(copy.deepcopy(module), size=settings.image_size or 224).optimise_layout()
