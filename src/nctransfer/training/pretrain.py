@@ -101,11 +101,9 @@ def pretrain(
         config = {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
         folder = Path(out)
         fresh = not folder.exists() or not any(folder.iterdir())
-        run = (
-            stack.enter_context(RunFolder.create(out, config=config, resume=resume, overwrite=overwrite))
-            if (runtime.is_main)
-            else RunFolder(out)
-        )
+        run = RunFolder(out)
+        if runtime.is_main:
+            run = stack.enter_context(RunFolder.create(out, config=config, resume=resume, overwrite=overwrite))
         runtime.wait()
         if resume and (run.path / "result.json").is_file():
             return PretrainResult(run.path, run.result())

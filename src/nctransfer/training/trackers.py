@@ -87,7 +87,10 @@ class MLflowTracker:
 
 
 TRACKERS: dict[str, Callable[[Path, dict[str, Any]], Listener]] = {
-    "tensorboard": TensorBoardTracker, "wandb": WandbTracker, "mlflow": MLflowTracker}
+    "tensorboard": TensorBoardTracker,
+    "wandb": WandbTracker,
+    "mlflow": MLflowTracker,
+}
 
 
 class TerminalTable:
