@@ -50,9 +50,7 @@ class Checkpoints:
         """
         save_tensors(self._path(step), tensors, {**manifest, "step": step})
         for old in self.steps()[: -self.keep]:
-            # The manifest goes first: a pair without one counts as never written.
-            self._path(old).with_suffix(".json").unlink(missing_ok=True)
-            self._path(old).unlink(missing_ok=True)
+            self._remove(old)
 
     def latest(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Tensors and manifest of the newest sound checkpoint; None where none was ever completed.
@@ -75,6 +73,12 @@ class Checkpoints:
             ) from last
         return None
 
+    def discard_from(self, step: int) -> None:
+        """Remove the checkpoints of ``step`` and later: those whose weights turned out to be bad."""
+        for bad in self.steps():
+            if bad >= step:
+                self._remove(bad)
+
     def clean(self) -> None:
         """Remove what a kill left half written: temporary files, and tensors without their manifest."""
         complete = {self._path(step).name for step in self.steps()}
@@ -88,6 +92,11 @@ class Checkpoints:
         """The newest checkpoint in words, for messages."""
         steps = self.steps()
         return f"last good checkpoint: {self._path(steps[-1])}" if steps else "no checkpoint was saved yet"
+
+    def _remove(self, step: int) -> None:
+        # The manifest goes first: a pair without one counts as never written.
+        self._path(step).with_suffix(".json").unlink(missing_ok=True)
+        self._path(step).unlink(missing_ok=True)
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}.safetensors"

@@ -154,7 +154,7 @@ class Loop:
             return
         self._raise_if_bad()
         if not parameters_are_finite(self.model):
-            raise self._diverged(self.step)
+            raise self._diverged(self.step - 1, bad_from=self.step)
         if self.runtime.is_main:
             scaler = self.runtime.accelerator.scaler
             tensors = {**pack_training(self.model, self.optimizer), "progress.sums": self._sums}
@@ -288,7 +288,10 @@ class Loop:
         if self.device.type != "cpu" and int(self._first_bad) >= 0:
             raise self._diverged(int(self._first_bad))
 
-    def _diverged(self, step: int) -> ResourceError:
+    def _diverged(self, step: int, bad_from: int | None = None) -> ResourceError:
+        if self.runtime.is_main:
+            # A checkpoint of this very step holds the weights that gave the bad loss.
+            self.checkpoints.discard_from(step if bad_from is None else bad_from)
         epoch = step // len(self.batches) + 1
         return ResourceError(
             f"the loss turned NaN or infinite at step {step} (epoch {epoch})",

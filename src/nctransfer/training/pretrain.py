@@ -100,7 +100,7 @@ def pretrain(
         own = type(network).__name__ if network is not None else None
         config = {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
         folder = Path(out)
-        fresh = not folder.exists() or not any(folder.iterdir())
+        fresh = not folder.exists() or not any(entry.name != ".lock" for entry in folder.iterdir())
         run = RunFolder(out)
         if runtime.is_main:
             run = stack.enter_context(RunFolder.create(out, config=config, resume=resume, overwrite=overwrite))
