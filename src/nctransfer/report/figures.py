@@ -14,19 +14,41 @@ from typing import Any
 import numpy as np
 
 from .svg import ACCENT, GRID, INK, MUTED, PAPER, draw, logarithmic, percentages
-from .text import percent, shorten, significant, visible
+from .text import percent, shorten, visible
 
-__all__ = ["Group", "Line", "Method", "Series", "confusion", "correlation", "curves", "depth", "depths", "describe", "fit", "methods", "scatter", "seeds"]
+__all__ = [
+    "Group",
+    "Line",
+    "Method",
+    "Series",
+    "confusion",
+    "correlation",
+    "curves",
+    "depth",
+    "depths",
+    "describe",
+    "fit",
+    "methods",
+    "scatter",
+    "seeds",
+]
 
 Values = Sequence[float | None]
-_WIDTH = 4.4
+_WIDTH = 4.0
 _STYLES = {
     "linear": ("o", MUTED, ":"),
     "layer": ("s", INK, "--"),
     "scl": ("D", ACCENT, "-"),
     "full": ("^", INK, "-."),
 }
-_OTHERS = (("o", ACCENT, "-"), ("s", INK, "--"), ("^", MUTED, "-."), ("D", INK, ":"), ("v", MUTED, "-"), ("P", INK, "-"))
+_OTHERS = (
+    ("o", ACCENT, "-"),
+    ("s", INK, "--"),
+    ("^", MUTED, "-."),
+    ("D", INK, ":"),
+    ("v", MUTED, "-"),
+    ("P", INK, "-"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +73,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Group:
-    """The test accuracies of several runs of one method."""
+    """The test accuracies of several runs of one method; ``heading`` is what the groups stand under."""
 
     title: str
     values: Values
     key: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,35 +146,47 @@ def methods(items: Sequence[Method], best: str | None) -> str:
         percentages(axes.xaxis)
         axes.set_xlabel("test accuracy (%)")
 
-    return draw("methods", _WIDTH, 0.85 + 0.46 * len(shown), paint)
+    return draw("methods", _WIDTH, 0.85 + 0.44 * len(shown), paint)
 
 
 def seeds(groups: Sequence[Group]) -> str:
-    """Test accuracy of every run as a dot, with a bar at each group's mean."""
-    shown = [(group, known) for group in groups if (known := [value for value in group.values if value is not None])]
-    if not shown:
+    """Test accuracy of every run as a dot, with a bar at each group's mean, under the groups' headings."""
+    lines: list[Group | str] = []
+    for group in groups:
+        if all(value is None for value in group.values):
+            continue
+        before = lines[-1].heading if lines and isinstance(lines[-1], Group) else ""
+        if group.heading != before:
+            lines.append(group.heading)
+        lines.append(group)
+    if not lines:
         return ""
 
     def paint(canvas) -> None:
         axes = canvas.add_subplot()
-        for row, (group, known) in enumerate(shown):
+        for row, group in enumerate(lines):
+            if isinstance(group, str):
+                continue
+            known = [value for value in group.values if value is not None]
             marker, colour, _ = _STYLES.get(group.key, _OTHERS[row % 6])
             axes.plot(known, [row] * len(known), marker, color=colour, alpha=0.75, markersize=6, markeredgecolor=PAPER)
-            mean = sum(known) / len(known)
-            axes.plot([mean, mean], [row - 0.3, row + 0.3], color=colour, linewidth=2)
-        axes.set_yticks(range(len(shown)), [shorten(visible(group.title), 34) for group, _ in shown])
-        axes.set_ylim(len(shown) - 0.5, -0.5)
+            axes.plot([sum(known) / len(known)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
+        titles = [shorten(visible(line if isinstance(line, str) else line.title), 26) for line in lines]
+        labels = axes.set_yticks(range(len(lines)), titles)
+        for line, label in zip(lines, labels, strict=True):
+            label.label1.set_fontweight("bold" if isinstance(line, str) else "normal")
+        axes.set_ylim(len(lines) - 0.5, -0.5)
         axes.margins(x=0.08)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         percentages(axes.xaxis)
         axes.set_xlabel("test accuracy (%)")
 
-    return draw("seeds", _WIDTH, 0.8 + 0.36 * len(shown), paint)
+    return draw("seeds", _WIDTH, 0.8 + 0.3 * len(lines), paint)
 
 
-def depth(names: Sequence[str], nc1: Values, accuracy: Values, floor: Values = ()) -> str:
-    """NC1 (log) above probe accuracy, along depth; ``floor`` is NC1 under permuted labels."""
+def depth(names: Sequence[str], nc1: Values, accuracy: Values, floor: Values = (), *, panel: float = 2.0) -> str:
+    """NC1 (log) above probe accuracy, along depth; ``floor`` is NC1 under permuted labels, ``panel`` a height in inches."""
     has_nc1, has_accuracy = _positive(nc1), any(value is not None for value in accuracy)
     if not (has_nc1 or has_accuracy):
         return ""
@@ -174,7 +209,7 @@ def depth(names: Sequence[str], nc1: Values, accuracy: Values, floor: Values = (
             axes[-1].set_title("Linear probe, validation accuracy (%)")
         _name_layers(axes[-1], names)
 
-    return draw("depth", _WIDTH, (1.75 * (has_nc1 + has_accuracy)) + _room(names), paint)
+    return draw("depth", _WIDTH, panel * (has_nc1 + has_accuracy) + _room(names), paint)
 
 
 def depths(names: Sequence[str], series: Sequence[Series]) -> str:
@@ -194,7 +229,7 @@ def depths(names: Sequence[str], series: Sequence[Series]) -> str:
         _name_layers(axes, names)
         canvas.legend(loc="outside upper left", ncols=2)
 
-    return draw("depths", _WIDTH, 2.75 + _room(names), paint)
+    return draw("depths", _WIDTH, 2.5 + _room(names), paint)
 
 
 def correlation(names: Sequence[str], nc1: Values, accuracy: Values) -> str:
@@ -216,7 +251,9 @@ def correlation(names: Sequence[str], nc1: Values, accuracy: Values) -> str:
             axes.set_xscale("log")
         if line:
             ends = np.array([min(a), max(a)])
-            axes.plot(ends, line.intercept + line.slope * (np.log10(ends) if wide else ends), color=MUTED, linewidth=1.1)
+            axes.plot(
+                ends, line.intercept + line.slope * (np.log10(ends) if wide else ends), color=MUTED, linewidth=1.1
+            )
         for step, x, y in zip(steps, a, b, strict=True):
             share = step / max(1, len(names) - 1)
             axes.plot([x], [y], "o", color=ACCENT, markersize=3.5 + 3.5 * share, markeredgecolor=PAPER)
@@ -225,7 +262,7 @@ def correlation(names: Sequence[str], nc1: Values, accuracy: Values) -> str:
             axes.annotate(
                 shorten(visible(names[steps[index]]), 20),
                 (a[index], b[index]),
-                xytext=(-7 if left else 7, 3),
+                xytext=(-7, -9) if left else (7, 3),
                 textcoords="offset points",
                 ha="right" if left else "left",
                 fontsize=7.5,
@@ -240,7 +277,7 @@ def correlation(names: Sequence[str], nc1: Values, accuracy: Values) -> str:
         axes.set_xlabel("NC1" + (" (log scale)" if wide else ""))
         axes.set_ylabel("probe accuracy (%)")
 
-    return draw("correlation", _WIDTH, 3.2, paint)
+    return draw("correlation", _WIDTH, 2.9, paint)
 
 
 def scatter(items: Sequence[Method], best: str | None) -> str:
@@ -276,7 +313,7 @@ def scatter(items: Sequence[Method], best: str | None) -> str:
         axes.set_ylabel("test accuracy (%)")
         canvas.legend(loc="outside upper left", ncols=2)
 
-    return draw("scatter", _WIDTH, 3.3, paint)
+    return draw("scatter", _WIDTH, 3.0, paint)
 
 
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> str:
@@ -312,7 +349,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> str:
         axes.set_xlabel("predicted class" + ("" if num_classes <= 25 else ", in the order of the class list"))
         axes.set_ylabel("true class")
 
-    return draw("confusion", _WIDTH, 4.2, paint)
+    return draw("confusion", _WIDTH, 3.9, paint)
 
 
 def curves(
@@ -343,7 +380,7 @@ def curves(
         axes.set_ylabel(label)
         canvas.legend(loc="outside upper left", ncols=2)
 
-    return draw(name, _WIDTH, 3.0, paint)
+    return draw(name, _WIDTH, 2.8, paint)
 
 
 def _positive(values: Values) -> bool:
@@ -376,4 +413,4 @@ def describe(line: Line | None) -> str:
         >>> describe(Line(-1.0, 0.0, 0.934, 12))
         'R² = 0.93 over 12 layers'
     """
-    return "" if line is None else f"R² = {significant(line.r2, 2)} over {line.num_points} layers"
+    return "" if line is None else f"R² = {line.r2:.2f} over {line.num_points} layers"

@@ -131,5 +131,7 @@ def probe_headline(result: dict[str, Any], layers: list[dict[str, Any]]) -> str:
         lowest = min(collapsed, key=lambda layer: layer["nc1"])
         if lowest is top:
             return text + ", and they are the most collapsed."
-        return f"{text}; the most collapsed are those of {words(lowest.get('name'))} (NC1 {significant(lowest['nc1'])})."
+        return (
+            f"{text}; the most collapsed are those of {words(lowest.get('name'))} (NC1 {significant(lowest['nc1'])})."
+        )
     return text + "."
