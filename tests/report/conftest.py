@@ -78,7 +78,7 @@ def auto_result(num_classes: int = 10, *, nasty: bool = False, num_test: int = 3
             "probe_val_accuracy": float(min(1, max(0.05, accuracy[index]))),
             "penultimate": index == len(LAYERS) - 1,
         }
-        for index, name in enumerate(LAYERS[:-1] + ["penultimate"])
+        for index, name in enumerate([*LAYERS[:-1], "penultimate"])
     ]
     methods = {
         "linear": tuned("Linear", 0.951 - 0.002 * seed, num_test, 0.004, 1.184),
@@ -128,7 +128,7 @@ def auto_result(num_classes: int = 10, *, nasty: bool = False, num_test: int = 3
             "class_names": names,
             "report": {
                 "source": "scikit-learn's embedded digits",
-                "counts": {split: {name: size for name in names} for split, size in (("train", 115), ("test", 36))},
+                "counts": {split: dict.fromkeys(names, size) for split, size in (("train", 115), ("test", 36))},
                 "image_sizes": {"smallest": [8, 8], "largest": [8, 8]},
                 "bad": [],
                 "skipped": ["train/cat/broken.jpg"],

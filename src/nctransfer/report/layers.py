@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .blocks import Block, Columns, Details, Figure, Note, Section, Table, reason
-from .figures import Series, correlation, depth, depths, describe, fit
+from .depth_figures import correlation, depth, depths, describe, fit
+from .figures import Series
 from .source import method_name
 from .text import count, mapping, number, percent, rows, significant, words
 
@@ -104,8 +105,8 @@ def _lead(names: list[str], nc1: list[float | None], accuracy: list[float | None
     parts = []
     if lowest is not None and lowest == highest:
         parts.append(
-            f"{names[lowest]} is both the most collapsed layer (NC1 {significant(nc1[lowest])}) and the one a linear probe "
-            f"does best on ({percent(accuracy[lowest])} of the validation images)."
+            f"{names[lowest]} is both the most collapsed layer (NC1 {significant(nc1[lowest])}) and the one a linear "
+            f"probe does best on ({percent(accuracy[lowest])} of the validation images)."
         )
     else:
         if lowest is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Block, Columns, Details, Figure, Section, Table, Thumbnail, Thumbnails
-from .figures import confusion
+from .confusion_figure import confusion
 from .headline import best_method
 from .source import Source, method_phrase
 from .text import DASH, count, mapping, number, percent, rows, shorten, visible, words
@@ -129,6 +129,7 @@ def _thumbnails(source: Source) -> list[Thumbnail]:
         true, predicted = words(item.get("true")) or "unknown", words(item.get("predicted")) or "unknown"
         picture = source.image(item.get("thumbnail"))
         alt = f"Image {words(item.get('identity'))}: true class {true}, predicted {predicted}"
-        lines = [f"is {_short(true)}", percent(item.get("probability")), words(item.get("identity"))]
+        sure = percent(item.get("probability"))
+        lines = [f"{sure} sure" if sure != DASH else "", f"truly {_short(true)}", words(item.get("identity"))]
         made.append(Thumbnail(picture, alt, _short(predicted), [line for line in lines if line]))
     return made

@@ -1,8 +1,8 @@
 """From a matplotlib figure to an SVG that can stand in a page beside others.
 
 Figures are drawn with their own `Figure` objects, text stays text (the reader's fonts show it), mathematics in names is
-never parsed, the bytes depend on the content alone, every id carries the figure's name, and the few theme colours become
-CSS variables, so that a figure follows the page into dark mode.
+never parsed, the bytes depend on the content alone, every id carries the figure's name, and the theme colours become CSS
+variables, so that a figure follows the page into dark mode.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -89,7 +90,7 @@ def draw(name: str, width: float, height: float, paint: Callable[[Canvas], None]
     return _inline(buffer.getvalue(), name)
 
 
-def logarithmic(axis) -> None:
+def logarithmic(axis: Axis) -> None:
     """Give an axis with a log scale plain labels (0.1, 1, 10), also between the decades when it spans few of them."""
     low, high = sorted(axis.get_view_interval())
     decades = high / low if low > 0 else 1.0
@@ -101,7 +102,7 @@ def logarithmic(axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def percentages(axis) -> None:
+def percentages(axis: Axis) -> None:
     """Label an axis of fractions in per cent."""
     low, high = sorted(axis.get_view_interval())
     digits = 0 if high - low > 0.04 else 1 if high - low > 0.004 else 2
