@@ -20,7 +20,7 @@ NASTY = (
     "a" * 120,
     "\u202eevil",
     "猫",
-    "{{ 7*7 }}",
+    "{{ 7*6143 }}",
     "",
     "%s",
     "\\n\n",
@@ -216,6 +216,11 @@ def training_log(num_epochs: int = 40) -> list[dict[str, Any]]:
         }
         for epoch in range(1, num_epochs + 1)
     ]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("runs") / "demo", auto_result(10))
 
 
 @pytest.fixture

@@ -14,25 +14,27 @@ from .text import amount, count, duration, join, mapping, number, shorten, words
 __all__ = ["conditions_section", "data_section", "glossary_section", "use_section", "warnings_of"]
 
 _GLOSSARY = {
-    "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. "
-    "Each image becomes a point in feature space; NC1 is the scatter of the points around their class's mean, measured in "
-    "units of the spread of the class means. 0 means that all images of a class fall on one point; smaller is more "
-    "collapsed. The value depends on the number of images and on the width of the layer, so compare it within one page.",
-    "Neural collapse": "What happens in the last layers of a well-trained classifier: the features of a class shrink to "
-    "their mean. On the data of a new task, the more collapsed the features of a layer are, the easier a linear classifier "
-    "can usually tell the classes apart.",
-    "CDNV": "Class-distance normalised variance: the same idea as NC1, from pairs of classes. Smaller is more collapsed.",
+    "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. Each "
+    "image becomes a point in feature space; NC1 is the scatter of the points around the mean of their class, measured "
+    "in units of the spread of those means. 0 means that all images of a class fall on one point; smaller is more "
+    "collapsed. The value depends on the number of images and on the width of the layer: compare it within one page.",
+    "Neural collapse": "What happens in the last layers of a well-trained classifier: the features of a class shrink "
+    "to their mean. On the data of a new task, the more collapsed the features of a layer are, the easier a linear "
+    "classifier can usually tell the classes apart.",
+    "CDNV": "Class-distance normalised variance: the same idea as NC1, taken over pairs of classes. Smaller is more "
+    "collapsed.",
     "Numerical rank": "How many directions the features of a class really use.",
     "Linear probe": "A linear classifier trained on the features of a network that stays as it is. Cheap, and the "
     "yardstick for everything else.",
     "Layer fine-tuning": "One part of the network is trained together with a new classifier; the rest stays frozen.",
-    "SCL fine-tuning": "Skip-connection layer fine-tuning: like layer fine-tuning, and the output of the trained part is "
-    "also added straight to the last features, past the frozen layers between.",
+    "SCL fine-tuning": "Skip-connection layer fine-tuning: like layer fine-tuning, and the output of the trained part "
+    "is also added straight to the last features, past the frozen layers between.",
     "Full fine-tuning": "All parameters are trained.",
     "Penultimate": "The last features before the classifier.",
-    "95 % interval": "The range in which the accuracy on many more such images would plausibly lie. Where two intervals "
-    "overlap, the order of two methods may be luck.",
-    "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare ones count as much as common ones.",
+    "95\u00a0% interval": "The range in which the accuracy on many more such images would plausibly lie. Where two "
+    "intervals overlap, the order of two methods may be luck.",
+    "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare classes count as much as "
+    "common ones.",
 }
 _LOOSE = ("notes", "warnings")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from .figures import OTHERS, STYLES, WIDTH, Series, Values, positive
+from .figures import OTHERS, STYLES, WIDTH, Series, Values, drawable, positive
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
 from .text import shorten, visible
 
@@ -19,6 +19,7 @@ __all__ = ["Line", "correlation", "depth", "depths", "describe", "fit"]
 
 def depth(names: Sequence[str], nc1: Values, accuracy: Values, floor: Values = (), *, panel: float = 2.0) -> str:
     """NC1 (log) above probe accuracy, along depth; ``floor`` is NC1 under permuted labels, ``panel`` in inches."""
+    nc1, accuracy, floor = drawable(nc1), drawable(accuracy), drawable(floor)
     has_nc1, has_accuracy = positive(nc1), any(value is not None for value in accuracy)
     if not (has_nc1 or has_accuracy):
         return ""
@@ -66,6 +67,7 @@ def depths(names: Sequence[str], series: Sequence[Series]) -> str:
 
 def correlation(names: Sequence[str], nc1: Values, accuracy: Values) -> str:
     """Probe accuracy against NC1, one point a layer, shaded by depth, with the line and its R²."""
+    nc1, accuracy = drawable(nc1), drawable(accuracy)
     points = [
         (position, a, b)
         for position, (a, b) in enumerate(zip(nc1, accuracy, strict=True))
@@ -139,17 +141,15 @@ def fit(x: Values, y: Values) -> Line | None:
         >>> fit([1, 2, 3, None], [2, 4, 6, 1]).r2
         1.0
     """
-    pairs = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None]
+    pairs = [(a, b) for a, b in zip(drawable(x), drawable(y), strict=True) if a is not None and b is not None]
     if len(pairs) < 3:
         return None
     a, b = np.array(pairs, dtype=np.float64).T
-    # Sizes of 1e300 would overflow when squared; the line is drawn, and R² said, in scaled values.
-    scale = float(np.abs(a).max()) or 1.0
-    da, db = a / scale - (a / scale).mean(), b - b.mean()
+    da, db = a - a.mean(), b - b.mean()
     saa, sbb, sab = float(da @ da), float(db @ db), float(da @ db)
-    if saa <= 1e-24 or sbb <= 1e-24:
+    if saa <= 1e-24 * float(a @ a) or sbb <= 1e-24 * float(b @ b):
         return None
-    slope = sab / saa / scale
+    slope = sab / saa
     return Line(slope, float(b.mean() - slope * a.mean()), min(1.0, sab**2 / (saa * sbb)), len(pairs))
 
 

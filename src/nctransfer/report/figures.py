@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
 from .text import percent, shorten, visible
@@ -24,6 +25,7 @@ __all__ = [
     "Series",
     "Values",
     "curves",
+    "drawable",
     "methods",
     "positive",
     "scatter",
@@ -59,6 +61,12 @@ class Method:
     interval: tuple[float, float] | None = None
     nc1: float | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accuracy", drawable([self.accuracy])[0])
+        object.__setattr__(self, "nc1", drawable([self.nc1])[0])
+        if self.interval and None in drawable(self.interval):
+            object.__setattr__(self, "interval", None)
+
 
 @dataclass(frozen=True)
 class Series:
@@ -67,6 +75,9 @@ class Series:
     title: str
     values: Values
     key: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", drawable(self.values))
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,9 @@ class Group:
     values: Values
     key: str = ""
     heading: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", drawable(self.values))
 
 
 def methods(items: Sequence[Method], best: str | None) -> str:
@@ -134,7 +148,7 @@ def seeds(groups: Sequence[Group]) -> str:
         for row, group in enumerate(lines):
             if isinstance(group, str):
                 continue
-            known = [value for value in group.values if value is not None]
+            known = [float(value) for value in group.values if value is not None]
             marker, colour, _ = STYLES.get(group.key, OTHERS[row % 6])
             axes.plot(known, [row] * len(known), marker, color=colour, alpha=0.75, markersize=6, markeredgecolor=PAPER)
             axes.plot([sum(known) / len(known)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
@@ -154,23 +168,27 @@ def seeds(groups: Sequence[Group]) -> str:
 
 def scatter(items: Sequence[Method], best: str | None) -> str:
     """Test accuracy against the penultimate NC1, one point a method."""
-    shown = [item for item in items if item.accuracy is not None and item.nc1 is not None and item.nc1 > 0]
+    shown = [
+        (item, item.nc1, item.accuracy)
+        for item in items
+        if item.accuracy is not None and item.nc1 is not None and item.nc1 > 0
+    ]
     if len(shown) < 2:
         return ""
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
-        sizes = [item.nc1 for item in shown if item.nc1]
+        sizes = [nc1 for _, nc1, _ in shown]
         if max(sizes) / min(sizes) > 8:
             axes.set_xscale("log")
-        for index, item in enumerate(shown):
+        for index, (item, nc1, accuracy) in enumerate(shown):
             marker = STYLES.get(item.key, OTHERS[index % 6])[0]
             colour = ACCENT if item.key == best else INK if item.key != "linear" else MUTED
             if item.interval:
-                axes.plot([item.nc1] * 2, item.interval, color=colour, linewidth=1.2, alpha=0.7)
+                axes.plot([nc1] * 2, item.interval, color=colour, linewidth=1.2, alpha=0.7)
             axes.plot(
-                [item.nc1],
-                [item.accuracy],
+                [nc1],
+                [accuracy],
                 marker,
                 color=colour,
                 markersize=7,
@@ -211,12 +229,22 @@ def curves(
             logarithmic(axes.yaxis)
         elif "%" in label:
             percentages(axes.yaxis)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel(label)
         canvas.legend(loc="outside upper left", ncols=2)
 
     return draw(name, WIDTH, 2.8, paint)
+
+
+def drawable(values: Values) -> list[float | None]:
+    """The values, without those so large or small that the arithmetic of an axis would overflow.
+
+    Example:
+        >>> drawable([0.0, 1e300, None, 2.0])
+        [0.0, None, None, 2.0]
+    """
+    return [value if value is not None and (value == 0 or 1e-30 < abs(value) < 1e30) else None for value in values]
 
 
 def positive(values: Values) -> bool:

@@ -66,7 +66,9 @@ def methods_section(result: dict[str, Any]) -> Section:
         said = join(f"{item.title} {percent(item.accuracy)}" for item in points if item.accuracy is not None)
         drawings.append(Figure(drawing, _whiskers(points), f"Test accuracy: {said}."))
     if drawing := scatter(points, best):
-        text = "Penultimate NC1 against test accuracy across methods (Figure 11, right, of the paper). Bars are 95 % intervals."
+        text = (
+            "Penultimate NC1 against test accuracy across methods (as Figure 11, right). Bars are 95\u00a0% intervals."
+        )
         drawings.append(Figure(drawing, text, f"Scatter of {len(points)} methods: NC1 after tuning and test accuracy."))
     if drawings:
         blocks.append(Columns(drawings))
@@ -85,7 +87,7 @@ def trials_section(result: dict[str, Any]) -> Section:
     if not trials:
         return Section("Trials", [])
     purposes = {"unit": "which unit", "learning_rate": "learning rate"}
-    body = [
+    body: list[list[Cell | str]] = [
         [
             method_name(words(trial.get("method"))),
             purposes.get(words(trial.get("purpose")), words(trial.get("purpose"))),
@@ -122,7 +124,8 @@ def _table(listed: list[tuple[str, dict[str, Any]]], best: str | None) -> Table:
         "Peak memory",
         "NC1 before → after",
     ]
-    body, notes = [], []
+    body: list[list[Cell | str]] = []
+    notes = []
     for key, item in listed:
         body.append(
             [
@@ -217,10 +220,8 @@ def _verdict(result: dict[str, Any], listed: list[tuple[str, dict[str, Any]]], b
     if not others:
         return ""
     close = [method_phrase(key) for key, other in others.items() if mine[0] <= other[1] and other[0] <= mine[1]]
-    text = f"{method_name(best)} won on the validation images, which alone decide. On the test images its 95\u00a0% interval "
+    text = f"{method_name(best)} won on the validation images, which alone decide. On the test images its 95\u00a0% "
     if not close:
-        return text + "stands clear of all others."
-    return (
-        text
-        + f"overlaps with {'that' if len(close) == 1 else 'those'} of {join(close)}, so their order there may be luck."
-    )
+        return text + "interval stands clear of all others."
+    those = "that" if len(close) == 1 else "those"
+    return text + f"interval overlaps with {those} of {join(close)}, so their order there may be luck."

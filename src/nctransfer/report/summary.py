@@ -89,7 +89,7 @@ def _mean(items: list[dict[str, Any]], field: str) -> float | None:
 
 def _table(groups: Groups, models: list[str]) -> Table:
     best = _winner(groups)
-    body = []
+    body: list[list[Cell | str]] = []
     for key, items in groups.items():
         nc1 = [value for item in items if (value := number(item.get("nc1_after"))) is not None]
         body.append(
@@ -176,7 +176,7 @@ def _headline(runs: list[dict[str, Any]], groups: Groups, models: list[str]) -> 
 
 
 def _runs_section(source: Source, runs: list[dict[str, Any]], models: list[str]) -> Section:
-    body = []
+    body: list[list[Cell | str]] = []
     for run in runs:
         best = best_method(run)
         method = mapping(mapping(run.get("methods")).get(best)) if best else {}

@@ -1,8 +1,8 @@
 """From a matplotlib figure to an SVG that can stand in a page beside others.
 
 Figures are drawn with their own `Figure` objects, text stays text (the reader's fonts show it), mathematics in names is
-never parsed, the bytes depend on the content alone, every id carries the figure's name, and the theme colours become CSS
-variables, so that a figure follows the page into dark mode.
+never parsed, the bytes depend on the content alone, every id carries the figure's name, and the theme colours become
+CSS variables, so that a figure follows the page into dark mode.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib
 from matplotlib.axis import Axis
@@ -25,7 +26,7 @@ __all__ = ["ACCENT", "GRID", "INK", "MUTED", "PAPER", "draw", "logarithmic", "pe
 INK, MUTED, GRID, ACCENT, PAPER = "#1b1f27", "#5b6473", "#dde1e7", "#0b6b8f", "#fefefe"
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", PAPER: "paper"}
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "nctransfer",
     "text.parse_math": False,
