@@ -41,7 +41,9 @@ def auto(
     download: Options.Download = None,
     resume: Options.Resume = False,
     overwrite: Options.Overwrite = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it costs; do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and what it costs; do nothing.")
+    ] = False,
     config: Options.Config = None,
     set_: Options.Set = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What `auto`, `probe` and `tune` do with their options: settings for each network and seed, the runs, and what to print."""
+"""What `auto`, `probe` and `tune` do with their options: the settings of each run, the runs, and what is printed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def launch(
 
 def _jobs(data: str, models: list[str] | None, sources: list[dict[str, Any]], seeds: int) -> list[TransferSettings]:
     first = settings_from({"data": data}, *sources, where="the command line")
-    names = models or [first.arch if first.weights and first.arch and "model" not in first.model_fields_set else first.model]
+    names = models or [
+        first.arch if first.weights and first.arch and "model" not in first.model_fields_set else first.model
+    ]
     return [
         settings_from({"data": data}, *sources, {"model": name, "seed": first.seed + number}, where="the command line")
         for name in names

@@ -15,8 +15,12 @@ __all__ = ["Options", "collect"]
 class Options:
     """One annotated type for each option, so that the verbs declare them alike."""
 
-    Data = Annotated[str, typer.Argument(metavar="DATA", help="A folder, a name such as digits or cifar10, or hf:NAME.")]
-    Model = Annotated[list[str] | None, typer.Option("--model", help="timm name, built-in name or run folder; repeatable.")]
+    Data = Annotated[
+        str, typer.Argument(metavar="DATA", help="A folder, a name such as digits or cifar10, or hf:NAME.")
+    ]
+    Model = Annotated[
+        list[str] | None, typer.Option("--model", help="timm name, built-in name or run folder; repeatable.")
+    ]
     Weights = Annotated[str | None, typer.Option(help="File with your own weights (with --arch), or 'random'.")]
     Arch = Annotated[str | None, typer.Option(help="Architecture of the weights file.")]
     Out = Annotated[Path | None, typer.Option(help="The run folder. [default: runs/DATA-MODEL]")]
@@ -30,12 +34,16 @@ class Options:
     Lr = Annotated[float | None, typer.Option(help="Learning rate. [default: picked on validation]")]
     WeightDecay = Annotated[float | None, typer.Option(help="Weight decay. [default: 0.01]")]
     NumWorkers = Annotated[int | None, typer.Option(help="Processes that decode images. [default: 0]")]
-    Cache = Annotated[bool | None, typer.Option("--cache/--no-cache", help="Compute the frozen part once where possible.")]
+    Cache = Annotated[
+        bool | None, typer.Option("--cache/--no-cache", help="Compute the frozen part once where possible.")
+    ]
     Seed = Annotated[int | None, typer.Option(help="Of splits, order, augmentation. [default: 0]")]
     Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps. [default: auto]")]
     Precision = Annotated[str | None, typer.Option(help="fp32, bf16 or fp16. [default: fp32]")]
     OnBadImage = Annotated[str | None, typer.Option(help="stop or skip. [default: stop]")]
-    Download = Annotated[bool | None, typer.Option("--download/--no-download", help="Whether named data may be downloaded.")]
+    Download = Annotated[
+        bool | None, typer.Option("--download/--no-download", help="Whether named data may be downloaded.")
+    ]
     Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
     Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")]
     Config = Annotated[Path | None, typer.Option(help="YAML file with settings; options win over it.")]

@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or a .safetensors file of one.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or a .safetensors file of one.")
+    ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show in JSON.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -40,7 +42,9 @@ def predict(
     elif as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(["path", "label", "probability"])
-        writer.writerows([p.path.encode("utf-8", "backslashreplace").decode(), p.label, f"{p.probability:.6f}"] for p in found)
+        writer.writerows(
+            [p.path.encode("utf-8", "backslashreplace").decode(), p.label, f"{p.probability:.6f}"] for p in found
+        )
     else:
         _table([(p.path, p.label, p.probability) for p in found])
 

@@ -20,7 +20,7 @@ from ..metrics import nc1
 from ..runs.ledger import Ledger
 from .batches import AugmentedPixels
 from .evaluate import cached_accuracy, run_split, tuned_features
-from .fitting import Diverged, Fit, fit
+from .fitting import Diverged, Fit, FitOutcome, fit
 from .methods import TunedNetwork
 from .workbench import METHODS, Workbench
 
@@ -76,7 +76,9 @@ class Chooser:
                 rows.append(self._trial("unit", method, unit, rate))
                 advance(1)
         self._inputs.clear()
-        index, why = pick_unit([row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation)
+        index, why = pick_unit(
+            [row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation
+        )
         rows[index]["chosen"] = True
         return rows[index]["unit"], f"{rows[index]['unit']} {why} of {len(rows)} units tried"
 
@@ -98,7 +100,9 @@ class Chooser:
         self._inputs.clear()
         chosen = tried[best()]
         chosen["chosen"] = True
-        return chosen["learning_rate"], f"learning rate {chosen['learning_rate']:.2g} was best of {len(tried)} on validation"
+        return chosen[
+            "learning_rate"
+        ], f"learning rate {chosen['learning_rate']:.2g} was best of {len(tried)} on validation"
 
     @property
     def _num_validation(self) -> int:
@@ -145,7 +149,7 @@ class Chooser:
             model.cut(next(self.bench.loader("validation").epoch(0)).images[:2].to(self.bench.runtime.device))
         return self._inputs[unit]
 
-    def _fit_cached(self, model: TunedNetwork, plan: Fit, kept: tuple[torch.Tensor, torch.Tensor]):
+    def _fit_cached(self, model: TunedNetwork, plan: Fit, kept: tuple[torch.Tensor, torch.Tensor]) -> FitOutcome:
         bench = self.bench
         labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
         return fit(
@@ -158,7 +162,7 @@ class Chooser:
             keep_best=False,
         )
 
-    def _fit_whole(self, model: TunedNetwork, plan: Fit):
+    def _fit_whole(self, model: TunedNetwork, plan: Fit) -> FitOutcome:
         bench = self.bench
         batches = AugmentedPixels(
             bench.loader("train", shuffle=True, subset=self.rows),
@@ -193,7 +197,10 @@ def pick_unit(accuracies: list[float | None], collapses: list[float | None], num
     if len(close) == 1:
         return index, f"had the best validation accuracy ({scores[index]:.1%})"
     if scores[index] == best:
-        return index, f"had the best validation accuracy ({best:.1%}) and the smallest penultimate NC1 among the {len(close)} best"
+        return (
+            index,
+            f"had the best validation accuracy ({best:.1%}) and the smallest penultimate NC1 among the {len(close)} best",
+        )
     return index, (
         f"had the smallest penultimate NC1 among {len(close)} whose validation accuracy could not be told apart "
         f"({scores[index]:.1%}, best {best:.1%})"

@@ -61,7 +61,9 @@ def _nothing(note: str) -> StepCost:
     return {"seconds_per_step": None, "peak_memory_bytes": None, "step_memory_bytes": None, "cost_note": note}
 
 
-def _child(sender: Any, network: Network, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int) -> None:
+def _child(
+    sender: Any, network: Network, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int
+) -> None:
     torch.set_num_threads(threads)
     model = TunedNetwork(network.optimise_layout(), METHODS[method], unit, classes).to(device)
     sender.send(json.dumps(measure_step(model, batch)))

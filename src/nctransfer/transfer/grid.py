@@ -15,8 +15,16 @@ from .watch import Watch
 
 __all__ = ["run_grid"]
 
-_KEPT = ("unit", "test_accuracy", "test_accuracy_interval", "balanced_accuracy", "val_accuracy", "tuned_parameters")
-_KEPT += ("total_parameters", "seconds", "seconds_per_step", "peak_memory_bytes", "nc1_before", "nc1_after", "learning_rate")
+_KEPT: tuple[str, ...] = ("unit", "test_accuracy", "test_accuracy_interval", "balanced_accuracy", "val_accuracy", "tuned_parameters")
+_KEPT += (
+    "total_parameters",
+    "seconds",
+    "seconds_per_step",
+    "peak_memory_bytes",
+    "nc1_before",
+    "nc1_after",
+    "learning_rate",
+)
 
 
 def run_grid(
@@ -52,7 +60,12 @@ def run_grid(
                 begun = (folder.path / name / "config.json").is_file()
                 result = run_transfer(kind, job, folder.path / name, unit=unit, resume=begun, watch=watch).result
             runs.append(_entry(name, job, result))
-        summary = {"kind": "summary", "runs": runs, "best": _best(runs), "cost": {"seconds": time.perf_counter() - started}}
+        summary = {
+            "kind": "summary",
+            "runs": runs,
+            "best": _best(runs),
+            "cost": {"seconds": time.perf_counter() - started},
+        }
         folder.write_result(summary)
         from ..report import write_report
 
@@ -65,9 +78,7 @@ def _shared(jobs: list[TransferSettings]) -> dict[str, Any]:
 
 
 def _entry(name: str, job: TransferSettings, result: dict[str, Any]) -> dict[str, Any]:
-    methods = {
-        method: {key: row.get(key) for key in _KEPT} for method, row in result.get("methods", {}).items()
-    }
+    methods = {method: {key: row.get(key) for key in _KEPT} for method, row in result.get("methods", {}).items()}
     return {
         "folder": name,
         "model": job.model,

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +90,9 @@ class Workbench:
             world_size=self.runtime.world_size,
         )
 
-    def take(self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None) -> LayerFeatures:
+    def take(
+        self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None
+    ) -> LayerFeatures:
         """The pretrained network's features of a split."""
         loader = self.loader(split)
         with self.watch.stage(f"features of the {split} images", len(loader.split)) as advance:
@@ -139,7 +140,9 @@ class Workbench:
         noise = (straight * (1 - straight) / len(labels)) ** 0.5
         keeps = straight - flipped <= max(0.02, noise)
         verdict = "mirror images keep their class" if keeps else "mirror images change their class"
-        why = f"{verdict}: the probe reaches {straight:.1%} on validation images and {flipped:.1%} on their mirror images"
+        why = (
+            f"{verdict}: the probe reaches {straight:.1%} on validation images and {flipped:.1%} on their mirror images"
+        )
         return (3 if keeps else 2), AugmentSettings(flip=keeps), why
 
     def fresh(self, method: TuningMethod, unit: str | None) -> TunedNetwork:
@@ -191,7 +194,7 @@ class Workbench:
         return np.sort(np.argsort((within + 0.5) / counts[labels], kind="stable")[:most])
 
     def cached_inputs(self, model: TunedNetwork, split: str, rows: np.ndarray | None = None) -> Tensor | None:
-        """What enters the model's tuned part for a split's images, on the device; None where that cannot or should not be kept."""
+        """What enters the model's tuned part for a split's images, on the device; None where that is not to be kept."""
         loader = self.loader(split, subset=rows)
         total = len(loader.split)
         sample = next(loader.epoch(0)).images[:2].to(self.runtime.device)
@@ -232,6 +235,7 @@ def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) ->
             validation_fraction=settings.validation_fraction,
             test_fraction=settings.test_fraction,
             on_bad_image=settings.on_bad_image,
+            skip_limit=settings.skip_limit,
             skipped_csv=skipped_csv,
             download=settings.download,
         )
