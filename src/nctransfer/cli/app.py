@@ -83,7 +83,9 @@ def _run(words: list[str], debug: bool) -> int:
         if debug:
             raise
         text = (str(error).splitlines() or [""])[0]
-        _complain(f"{type(error).__name__}: {text} | this is a bug in nctransfer | run again with --debug and report it")
+        _complain(
+            f"{type(error).__name__}: {text} | this is a bug in nctransfer | run again with --debug and report it"
+        )
         return 1
 
 

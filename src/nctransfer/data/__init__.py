@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .augment import AugmentSettings, augment
+from .files import image_files, read_image
 from .loaders import Batch, PixelLoader, pixels_of
 from .named import NAMES
 from .opening import bundle_from_arrays, bundle_from_torch, open_dataset
@@ -21,7 +22,9 @@ __all__ = [
     "augment",
     "bundle_from_arrays",
     "bundle_from_torch",
+    "image_files",
     "open_dataset",
     "pixels_of",
     "random_order",
+    "read_image",
 ]

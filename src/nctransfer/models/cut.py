@@ -14,7 +14,7 @@ from .taps import first_tensor
 __all__ = ["Cut"]
 
 
-class _Reached(Exception):  # noqa: N818 - control flow, not an error
+class _Reached(Exception):
     """Ends a forward pass at the cut."""
 
 

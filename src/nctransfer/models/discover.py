@@ -20,7 +20,11 @@ def find_units(module: nn.Module) -> tuple[str, ...]:
     ResNet-like networks: the first block of each stage, as in A.2 of the paper. Others: the blocks or stages that timm's
     feature interface names (for a ViT, the encoder layers). Networks without that interface: every block.
     """
-    stages = [name for name in ("layer1", "layer2", "layer3", "layer4") if isinstance(getattr(module, name, None), nn.Sequential)]
+    stages = [
+        name
+        for name in ("layer1", "layer2", "layer3", "layer4")
+        if isinstance(getattr(module, name, None), nn.Sequential)
+    ]
     if stages:
         return tuple(f"{stage}.0" for stage in stages if len(module.get_submodule(stage)) > 0)
     named = []
@@ -52,7 +56,11 @@ def _collect(module: nn.Module, name: str, found: list[str], *, in_list: bool) -
         for key, child in module.named_children():
             _collect(child, f"{name}.{key}", found, in_list=True)
         return
-    inner = [(key, child) for key, child in module.named_children() if key in ("blocks", "layers") and isinstance(child, _CONTAINERS)]
+    inner = [
+        (key, child)
+        for key, child in module.named_children()
+        if key in ("blocks", "layers") and isinstance(child, _CONTAINERS)
+    ]
     for key, child in inner:
         _collect(child, f"{name}.{key}", found, in_list=True)
     if in_list and not inner and any(True for _ in module.children()) and any(True for _ in module.parameters()):

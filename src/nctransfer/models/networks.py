@@ -219,7 +219,8 @@ def _from_timm(name: str, weights: Any, file: Path | None, image_size: int | Non
         raise UsageError(
             f"unknown network {name!r}",
             where="--model",
-            remedy=near_names(base, [*timm.list_models(), *BUILDERS]) + " (a timm name, a built-in one, or a run folder)",
+            remedy=near_names(base, [*timm.list_models(), *BUILDERS])
+            + " (a timm name, a built-in one, or a run folder)",
         )
     pretrained = weights is None
     found = offline_weights(name) if pretrained else None
@@ -234,7 +235,8 @@ def _from_timm(name: str, weights: Any, file: Path | None, image_size: int | Non
     elif pretrained:
         source = "timm"
     config = resolve_data_config({}, model=encoder)
-    own_size = int(encoder.pretrained_cfg.get("input_size", (3, 224, 224))[-1])
+    facts: dict[str, Any] = dict(encoder.pretrained_cfg)  # type: ignore[arg-type]
+    own_size = int(facts.get("input_size", (3, 224, 224))[-1])
     size = image_size or own_size
     return Network(
         encoder,
@@ -247,7 +249,7 @@ def _from_timm(name: str, weights: Any, file: Path | None, image_size: int | Non
         provenance={
             "arch": name,
             "arch_arguments": {},
-            "license": encoder.pretrained_cfg.get("license"),
+            "license": facts.get("license"),
             "weights": source,
         },
     ).optimise_layout()
@@ -267,7 +269,9 @@ def create_timm(name: str, image_size: int | None, pretrained: bool) -> nn.Modul
                 raise
         except RuntimeError as error:
             if "Invalid pretrained tag" in str(error) or "No pretrained weights" in str(error):
-                raise UsageError(str(error), where="--model", remedy="choose another name, or --weights random") from error
+                raise UsageError(
+                    str(error), where="--model", remedy="choose another name, or --weights random"
+                ) from error
             raise
         except Exception as error:  # the hub's client raises many types when there is no network
             if not pretrained:
@@ -291,7 +295,9 @@ def _load_by_position(name: str, encoder: nn.Module, path: Path) -> None:
         tensor.shape == wanted.shape for (_, tensor), wanted in zip(stored, target.values(), strict=True)
     )
     if not fits:
-        raise CheckpointError(f"the packaged weights do not fit {name}", where=str(path), remedy="reinstall the package")
+        raise CheckpointError(
+            f"the packaged weights do not fit {name}", where=str(path), remedy="reinstall the package"
+        )
     state = {key: tensor for key, (_, tensor) in zip(target, stored, strict=True)}
     encoder.load_state_dict({key: state[key] for key in encoder.state_dict()})
 

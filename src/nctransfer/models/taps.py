@@ -35,9 +35,7 @@ class LayerTaps:
         {'0': (2, 4), '1': (2, 4)}
     """
 
-    def __init__(
-        self, module: nn.Module, names: Sequence[str], pool: Callable[[Tensor], Tensor] | None = None
-    ) -> None:
+    def __init__(self, module: nn.Module, names: Sequence[str], pool: Callable[[Tensor], Tensor] | None = None) -> None:
         modules = dict(module.named_modules())
         for name in names:
             if name not in modules:

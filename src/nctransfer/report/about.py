@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from .blocks import Block, Code, Details, Glossary, Note, Prose, Section, Table
+from .blocks import Block, Code, Details, Facts, Glossary, Note, Prose, Section, Table
 from .mistakes import class_names
 from .source import Source
 from .text import amount, count, duration, join, mapping, number, shorten, words
@@ -14,25 +14,27 @@ from .text import amount, count, duration, join, mapping, number, shorten, words
 __all__ = ["conditions_section", "data_section", "glossary_section", "use_section", "warnings_of"]
 
 _GLOSSARY = {
-    "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. "
-    "Each image becomes a point in feature space; NC1 is the scatter of the points around their class's mean, measured in "
-    "units of the spread of the class means. 0 means that all images of a class fall on one point; smaller is more "
-    "collapsed. The value depends on the number of images and on the width of the layer, so compare it within one page.",
-    "Neural collapse": "What happens in the last layers of a well-trained classifier: the features of a class shrink to "
-    "their mean. On the data of a new task, the more collapsed the features of a layer are, the easier a linear classifier "
-    "can usually tell the classes apart.",
-    "CDNV": "Class-distance normalised variance: the same idea as NC1, from pairs of classes. Smaller is more collapsed.",
+    "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. Each "
+    "image becomes a point in feature space; NC1 is the scatter of the points around the mean of their class, measured "
+    "in units of the spread of those means. 0 means that all images of a class fall on one point; smaller is more "
+    "collapsed. The value depends on the number of images and on the width of the layer: compare it within one page.",
+    "Neural collapse": "What happens in the last layers of a well-trained classifier: the features of a class shrink "
+    "to their mean. On the data of a new task, the more collapsed the features of a layer are, the easier a linear "
+    "classifier can usually tell the classes apart.",
+    "CDNV": "Class-distance normalised variance: the same idea as NC1, taken over pairs of classes. Smaller is more "
+    "collapsed.",
     "Numerical rank": "How many directions the features of a class really use.",
     "Linear probe": "A linear classifier trained on the features of a network that stays as it is. Cheap, and the "
     "yardstick for everything else.",
     "Layer fine-tuning": "One part of the network is trained together with a new classifier; the rest stays frozen.",
-    "SCL fine-tuning": "Skip-connection layer fine-tuning: like layer fine-tuning, and the output of the trained part is "
-    "also added straight to the last features, past the frozen layers between.",
+    "SCL fine-tuning": "Skip-connection layer fine-tuning: like layer fine-tuning, and the output of the trained part "
+    "is also added straight to the last features, past the frozen layers between.",
     "Full fine-tuning": "All parameters are trained.",
     "Penultimate": "The last features before the classifier.",
-    "95 % interval": "The range in which the accuracy on many more such images would plausibly lie. Where two intervals "
-    "overlap, the order of two methods may be luck.",
-    "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare ones count as much as common ones.",
+    "95\u00a0% interval": "The range in which the accuracy on many more such images would plausibly lie. Where two "
+    "intervals overlap, the order of two methods may be luck.",
+    "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare classes count as much as "
+    "common ones.",
 }
 _LOOSE = ("notes", "warnings")
 
@@ -69,9 +71,9 @@ def data_section(result: dict[str, Any]) -> Section:
     blocks: list[Block] = []
     if number(augment.get("level")) is not None:
         blocks.append(Prose(f"Augmentation level {count(augment['level'])}. {words(augment.get('why'))}".strip()))
-    facts = [[_title(key), text] for key, value in report.items() if key not in _LOOSE if (text := _fact(value))]
+    facts = [(_title(key), text) for key, value in report.items() if key not in _LOOSE if (text := _fact(value))]
     if facts:
-        blocks.append(Table(["What was found", ""], facts, "The data as found", frozenset({1}), stack=True))
+        blocks.append(Facts(facts))
     for key in _LOOSE:
         lines = report.get(key)
         for line in lines if isinstance(lines, list) else [lines]:
@@ -121,15 +123,15 @@ def conditions_section(source: Source) -> Section:
         ("Seed", words(result.get("seed"))),
         ("Processor", words(environment.get("processor"))),
         ("Cores", words(environment.get("cores"))),
-        ("Devices", _fact(environment.get("devices")) or "CPU only"),
+        ("Devices", "none but the CPU" if environment.get("devices") == [] else _fact(environment.get("devices"))),
         ("Platform", words(environment.get("platform"))),
         ("Versions", _fact({**mapping(environment.get("versions")), **mapping(result.get("versions"))})),
         ("Whole run", duration(cost) if (cost := number(mapping(result.get("cost")).get("seconds"))) else ""),
         ("Date", words(environment.get("date"))),
         ("Command", _command(environment.get("command"))),
     ]
-    body = [[name, text] for name, text in facts if text]
-    blocks: list[Block] = [Table(["What", ""], body, "Conditions", frozenset({1}), stack=True)]
+    known = [(name, text) for name, text in facts if text]
+    blocks: list[Block] = [Facts(known)] if known else []
     if source.config:
         text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
         blocks.append(Details("Configuration", [Code(text)]))
@@ -153,7 +155,11 @@ def _fact(value: Any) -> str:
             return ""
         items = [_fact(item) for item in value[:8]]
         return ", ".join(item for item in items if item) + (f" … ({len(value)} in all)" if len(value) > 8 else "")
-    if isinstance(value, dict) and len(value) <= 16 and not any(isinstance(item, dict | list) for item in value.values()):
+    if (
+        isinstance(value, dict)
+        and len(value) <= 16
+        and not any(isinstance(item, dict | list) for item in value.values())
+    ):
         return ", ".join(f"{key} {text}" for key, item in value.items() if (text := _fact(item)))
     return ""
 

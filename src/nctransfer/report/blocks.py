@@ -12,9 +12,10 @@ __all__ = [
     "Block",
     "Cell",
     "Code",
+    "Columns",
     "Details",
+    "Facts",
     "Figure",
-    "Figures",
     "Glossary",
     "Note",
     "Page",
@@ -105,6 +106,14 @@ class Table(Block):
 
 
 @dataclass(frozen=True)
+class Facts(Block):
+    """Names and values."""
+
+    macro: ClassVar[str] = "facts"
+    items: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Figure(Block):
     """An SVG with its caption; ``alt`` says in words what it shows."""
 
@@ -115,11 +124,11 @@ class Figure(Block):
 
 
 @dataclass(frozen=True)
-class Figures(Block):
-    """Figures side by side, under one another on a narrow screen."""
+class Columns(Block):
+    """Figures or tables side by side, under one another on a narrow screen."""
 
-    macro: ClassVar[str] = "figures"
-    figures: Sequence[Figure]
+    macro: ClassVar[str] = "columns"
+    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)

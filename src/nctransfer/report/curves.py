@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .blocks import Block, Details, Figure, Figures, Section, Table, Tile
+from .blocks import Block, Columns, Details, Figure, Section, Table, Tile
 from .figures import Series, curves
 from .source import Source
 from .text import count, mapping, number, percent, significant, words
@@ -79,7 +79,7 @@ def curves_section(metrics: list[dict[str, Any]]) -> Section:
             )
     if not figures:
         return Section("Training", [])
-    blocks: list[Block] = [Figures(figures), Details("The curves in numbers", [_table(records, keys)])]
+    blocks: list[Block] = [Columns(figures), Details("The curves in numbers", [_table(records, keys)])]
     return Section("Training", blocks)
 
 
@@ -101,7 +101,7 @@ def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
         text += f", reaches {' and '.join(reached)}"
     nc1 = number(final.get("nc1"))
     if nc1 is not None:
-        text += f"{'; its' if reached else ': its'} features end at NC1 = {significant(nc1)}"
+        text += f"{'; its' if reached else ': its'} features end at NC1\u00a0=\u00a0{significant(nc1)}"
     return text + "."
 
 

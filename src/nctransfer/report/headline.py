@@ -51,8 +51,8 @@ def headline(result: dict[str, Any]) -> str:
         ...     "scl": {"unit": "blocks.4", "test_accuracy": 0.981, "test_accuracy_interval": [0.972, 0.99],
         ...             "tuned_parameters": 12, "total_parameters": 100}}}
         >>> print(headline(result).replace("\\xa0", " "))
-        SCL fine-tuning of blocks.4 reaches 98.1 % on 360 test images, 3.1 points above a linear probe, while tuning 12 %
-        of the parameters.
+        SCL fine-tuning of blocks.4 reaches 98.1 % on 360 test images, 3.1 points above a linear probe, while tuning
+        12 % of the parameters.
     """
     methods = mapping(result.get("methods"))
     best = best_method(result)
@@ -108,8 +108,8 @@ def probe_headline(result: dict[str, Any], layers: list[dict[str, Any]]) -> str:
     """The result of a run that only measured: the most accurate layer, and whether it is the most collapsed one.
 
     Example:
-        >>> probe_headline({}, [{"name": "a", "nc1": 2.0, "probe_val_accuracy": 0.5}])
-        'The features of a carry the most: a linear probe on them reaches 50.0\\xa0% on the validation images (NC1 2.00).'
+        >>> print(probe_headline({}, [{"name": "a", "nc1": 2.0, "probe_val_accuracy": 0.5}]).replace("\\xa0", " "))
+        The features of a carry the most: a linear probe on them reaches 50.0 % on the validation images (NC1 2.00).
     """
     scored = [layer for layer in layers if number(layer.get("probe_val_accuracy")) is not None]
     collapsed = [layer for layer in layers if number(layer.get("nc1")) is not None]
@@ -131,5 +131,7 @@ def probe_headline(result: dict[str, Any], layers: list[dict[str, Any]]) -> str:
         lowest = min(collapsed, key=lambda layer: layer["nc1"])
         if lowest is top:
             return text + ", and they are the most collapsed."
-        return f"{text}; the most collapsed are those of {words(lowest.get('name'))} (NC1 {significant(lowest['nc1'])})."
+        return (
+            f"{text}; the most collapsed are those of {words(lowest.get('name'))} (NC1 {significant(lowest['nc1'])})."
+        )
     return text + "."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .blocks import Block, Details, Figure, Figures, Note, Section, Table, reason
-from .figures import Series, correlation, depth, depths, describe, fit
+from .blocks import Block, Columns, Details, Figure, Note, Section, Table, reason
+from .depth_figures import correlation, depth, depths, describe, fit
+from .figures import Series
 from .source import method_name
 from .text import count, mapping, number, percent, rows, significant, words
 
@@ -22,21 +23,27 @@ def layers_section(result: dict[str, Any]) -> Section:
     accuracy = [number(layer.get("probe_val_accuracy")) for layer in layers]
     floor = [number(layer.get("nc1_null_mean")) for layer in layers]
     figures = []
-    if drawing := depth(names, nc1, accuracy, floor):
-        text = "NC1 and linear-probe accuracy of every layer along depth (as Figures 5 and 6 of the paper, left)."
-        if any(value is not None for value in floor):
+    states = _states(result, names, nc1)
+    measured = any(value is not None for value in nc1)
+    if drawing := depth(names, nc1, accuracy, floor, panel=2.5 if states else 2.0):
+        shown = ["NC1"] * measured + ["linear-probe accuracy"] * any(value is not None for value in accuracy)
+        text = f"{' and '.join(shown)} of every layer along depth (as Figures 5 and 6 of the paper, left)."
+        text = text[0].upper() + text[1:]
+        if measured and any(value is not None for value in floor):
             text += " The dotted line is what the same features give when the labels are shuffled."
         figures.append(Figure(drawing, text, f"NC1 and probe accuracy of {len(names)} layers, from input to output."))
     line = fit(nc1, accuracy)
     if drawing := correlation(names, nc1, accuracy):
         text = "The same layers, one against the other (right); larger dots lie deeper."
         if line:
-            text += f" A straight line explains {describe(line)}."
-        figures.append(Figure(drawing, text, f"Scatter of probe accuracy against NC1, one dot a layer. {describe(line)}"))
-    if drawing := depths(names, _states(result, names, nc1)):
+            text += f" The straight line through them has {describe(line)}."
+        figures.append(
+            Figure(drawing, text, f"Scatter of probe accuracy against NC1, one dot a layer. {describe(line)}")
+        )
+    if drawing := depths(names, states):
         text = "NC1 of every layer before and after tuning (as Figure 11, left)."
         figures.append(Figure(drawing, text, "Lines of NC1 along depth, before tuning and after each method."))
-    blocks: list[Block] = [Figures(figures)] if figures else []
+    blocks: list[Block] = [Columns(figures)] if figures else []
     undefined = [
         f"{name}: NC1 is not defined here" + (f" ({text})" if (text := reason(layer, "nc1")) else "")
         for name, layer, value in zip(names, layers, nc1, strict=True)
@@ -92,16 +99,14 @@ def _table(names: list[str], layers: list[dict[str, Any]], result: dict[str, Any
     return Table(columns, body, "Features of the training images before tuning", notes=notes)
 
 
-def _lead(
-    names: list[str], nc1: list[float | None], accuracy: list[float | None], layers: list[dict[str, Any]]
-) -> str:
+def _lead(names: list[str], nc1: list[float | None], accuracy: list[float | None], layers: list[dict[str, Any]]) -> str:
     lowest = min((i for i, value in enumerate(nc1) if value is not None), key=lambda i: nc1[i] or 0, default=None)
     highest = max((i for i, v in enumerate(accuracy) if v is not None), key=lambda i: accuracy[i] or 0, default=None)
     parts = []
     if lowest is not None and lowest == highest:
         parts.append(
-            f"{names[lowest]} is both the most collapsed layer (NC1 {significant(nc1[lowest])}) and the one a linear probe "
-            f"does best on ({percent(accuracy[lowest])} of the validation images)."
+            f"{names[lowest]} is both the most collapsed layer (NC1 {significant(nc1[lowest])}) and the one a linear "
+            f"probe does best on ({percent(accuracy[lowest])} of the validation images)."
         )
     else:
         if lowest is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .blocks import Block, Cell, Details, Figure, Figures, Section, Table, Tile, reason
+from .blocks import Block, Cell, Columns, Details, Figure, Section, Table, Tile, reason
 from .figures import Method, Series, curves, methods, scatter
 from .headline import best_method, interval
-from .source import METHOD_NAMES, method_name
+from .source import METHOD_NAMES, method_name, method_phrase
 from .text import DASH, amount, count, duration, join, mapping, mebibytes, number, percent, rows, significant, words
 
 __all__ = ["methods_section", "ordered", "rate", "tiles", "trials_section"]
@@ -47,7 +47,9 @@ def tiles(result: dict[str, Any]) -> list[Tile]:
         made.append(Tile("Penultimate NC1", significant(after), f"was {significant(before)}" if before else ""))
     if number(method.get("seconds")) is not None:
         cost = number(mapping(result.get("cost")).get("seconds"))
-        made.append(Tile("Tuning time", duration(method["seconds"]), f"{duration(cost)} for everything" if cost else ""))
+        made.append(
+            Tile("Tuning time", duration(method["seconds"]), f"{duration(cost)} for everything" if cost else "")
+        )
     return made
 
 
@@ -62,25 +64,20 @@ def methods_section(result: dict[str, Any]) -> Section:
     drawings = []
     if drawing := methods(points, best):
         said = join(f"{item.title} {percent(item.accuracy)}" for item in points if item.accuracy is not None)
-        drawings.append(
-            Figure(drawing, "Test accuracy with its 95 % interval.", f"Dots with intervals. Test accuracy: {said}.")
-        )
+        drawings.append(Figure(drawing, _whiskers(points), f"Test accuracy: {said}."))
     if drawing := scatter(points, best):
-        text = "NC1 against test accuracy across methods (Figure 11, right, of the paper). Bars are 95 % intervals."
+        text = (
+            "Penultimate NC1 against test accuracy across methods (as Figure 11, right). Bars are 95\u00a0% intervals."
+        )
         drawings.append(Figure(drawing, text, f"Scatter of {len(points)} methods: NC1 after tuning and test accuracy."))
     if drawings:
-        blocks.append(Figures(drawings))
+        blocks.append(Columns(drawings))
     if listed:
-        blocks.append(_table(listed, best))
-    grounds = [(method_name(key), words(item.get("why"))) for key, item in listed if words(item.get("why"))]
-    if grounds:
-        blocks.append(
-            Table(["Method", "Why it was set up so"], grounds, caption="Grounds", words=frozenset({1}), stack=True)
-        )
+        blocks += [_table(listed, best), _setup(listed)]
     if drawing := curves([Series(method_name(key), _history(item), key) for key, item in listed], "history"):
         alt = "Lines of validation accuracy over the epochs of tuning, one for each method."
         figure = Figure(drawing, "Validation accuracy after each epoch of the final training.", alt)
-        blocks.append(Details("Training curves", [Figures([figure])]))
+        blocks.append(Details("Training curves", [Columns([figure])]))
     return Section("Methods side by side", blocks, _verdict(result, listed, best))
 
 
@@ -90,7 +87,7 @@ def trials_section(result: dict[str, Any]) -> Section:
     if not trials:
         return Section("Trials", [])
     purposes = {"unit": "which unit", "learning_rate": "learning rate"}
-    body = [
+    body: list[list[Cell | str]] = [
         [
             method_name(words(trial.get("method"))),
             purposes.get(words(trial.get("purpose")), words(trial.get("purpose"))),
@@ -119,33 +116,27 @@ def trials_section(result: dict[str, Any]) -> Section:
 def _table(listed: list[tuple[str, dict[str, Any]]], best: str | None) -> Table:
     columns = [
         "Method",
-        "Unit",
         "Test accuracy",
-        "95 % interval",
         "Balanced accuracy",
         "Tuned parameters",
         "Time",
         "Per step",
         "Peak memory",
         "NC1 before → after",
-        "Learning rate",
     ]
-    body, notes = [], []
+    body: list[list[Cell | str]] = []
+    notes = []
     for key, item in listed:
-        found = interval(item)
         body.append(
             [
                 Cell(method_name(key), strong=key == best),
-                words(item.get("unit")),
-                Cell(percent(item.get("test_accuracy")), strong=key == best),
-                f"{100 * found[0]:.1f} to {100 * found[1]:.1f}" if found else DASH,
+                Cell(_accuracy(item), strong=key == best),
                 percent(item.get("balanced_accuracy")),
                 _share(item),
                 duration(item.get("seconds")),
                 duration(item.get("seconds_per_step")),
                 mebibytes(item.get("peak_memory_bytes")),
-                f"{significant(item.get('nc1_before'))} → {significant(item.get('nc1_after'))}",
-                rate(item.get("learning_rate")),
+                _change(item),
             ]
         )
         notes += [
@@ -154,12 +145,52 @@ def _table(listed: list[tuple[str, dict[str, Any]]], best: str | None) -> Table:
             if item[field] is None and (text := reason(item, field).rstrip("."))
         ]
     row = next((index for index, (key, _) in enumerate(listed) if key == best), None)
-    return Table(columns, body, "Methods in numbers", frozenset({1}), stack=True, highlight=row, notes=notes)
+    bracketed = ["the 95\u00a0% interval of the test accuracy"] * any(interval(item) for _, item in listed)
+    bracketed += ["the share of all parameters"] * any(number(item.get("total_parameters")) for _, item in listed)
+    if bracketed:
+        notes.insert(0, f"In brackets: {join(bracketed)}.")
+    return Table(columns, body, "What each method reaches and costs", stack=True, highlight=row, notes=notes)
+
+
+def _whiskers(points: list[Method]) -> str:
+    return "Test accuracy" + (" with its 95\u00a0% interval." if any(point.interval for point in points) else ".")
+
+
+def _setup(listed: list[tuple[str, dict[str, Any]]]) -> Table:
+    body = [
+        [
+            method_name(key),
+            words(item.get("unit")),
+            rate(item.get("learning_rate")),
+            _epochs(item),
+            words(item.get("why")),
+        ]
+        for key, item in listed
+    ]
+    columns = ["Method", "Tuned unit", "Learning rate", "Epochs", "Why"]
+    return Table(columns, body, "How each method was set up", frozenset({1, 4}), stack=True)
+
+
+def _epochs(item: dict[str, Any]) -> str:
+    best = number(item.get("best_epoch"))
+    return count(item.get("epochs")) + (f" (best: {count(best)})" if best is not None else "")
+
+
+def _accuracy(item: dict[str, Any]) -> str:
+    found = interval(item)
+    return percent(item.get("test_accuracy")) + (f" ({100 * found[0]:.1f} to {100 * found[1]:.1f})" if found else "")
+
+
+def _change(item: dict[str, Any]) -> str:
+    before, after = number(item.get("nc1_before")), number(item.get("nc1_after"))
+    return DASH if before is None and after is None else f"{significant(before)} → {significant(after)}"
 
 
 def _share(item: dict[str, Any]) -> str:
     tuned, total = number(item.get("tuned_parameters")), number(item.get("total_parameters"))
-    return amount(tuned) + (f" ({percent(tuned / total)})" if tuned is not None and total else "")
+    return amount(tuned) + (
+        f" ({percent(tuned / total, 0 if tuned > 0.0995 * total else 1)})" if tuned is not None and total else ""
+    )
 
 
 def rate(value: Any) -> str:
@@ -183,16 +214,14 @@ def _verdict(result: dict[str, Any], listed: list[tuple[str, dict[str, Any]]], b
     """Which methods cannot be told from the winner on these test images."""
     winner = mapping(mapping(result.get("methods")).get(best)) if best else {}
     mine = interval(winner)
-    if best is None or not mine or len(listed) < 2:
+    if best is None or mine is None:
         return ""
-    close = [
-        method_name(key)
-        for key, item in listed
-        if key != best and (other := interval(item)) and mine[0] <= other[1] and other[0] <= mine[1]
-    ]
-    text = f"{method_name(best)} won on the validation images, which alone decide."
-    if close:
-        text += f" On the test images its interval overlaps with that of {join(close)}."
-    else:
-        text += " On the test images its interval stands clear of all others."
-    return text
+    others = {key: other for key, item in listed if key != best and (other := interval(item))}
+    if not others:
+        return ""
+    close = [method_phrase(key) for key, other in others.items() if mine[0] <= other[1] and other[0] <= mine[1]]
+    text = f"{method_name(best)} won on the validation images, which alone decide. On the test images its 95\u00a0% "
+    if not close:
+        return text + "interval stands clear of all others."
+    those = "that" if len(close) == 1 else "those"
+    return text + f"interval overlaps with {those} of {join(close)}, so their order there may be luck."

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import Block, Details, Figure, Figures, Section, Table, Thumbnail, Thumbnails
-from .figures import confusion
+from .blocks import Block, Columns, Details, Figure, Section, Table, Thumbnail, Thumbnails
+from .confusion_figure import confusion
 from .headline import best_method
-from .source import Source, method_name
-from .text import count, mapping, number, percent, rows, words
+from .source import Source, method_phrase
+from .text import DASH, count, mapping, number, percent, rows, shorten, visible, words
 
 __all__ = ["class_names", "confusion_matrix", "mistakes_section"]
 
@@ -26,7 +26,7 @@ def class_names(result: dict[str, Any]) -> list[str]:
         ['cat', 'dog']
     """
     names = mapping(result.get("dataset")).get("class_names")
-    return [words(name) for name in names] if isinstance(names, list) else []
+    return [words(name) or DASH for name in names] if isinstance(names, list) else []
 
 
 def confusion_matrix(result: dict[str, Any]) -> np.ndarray | None:
@@ -59,8 +59,8 @@ def mistakes_section(source: Source) -> Section:
         names = [*names, *(f"class {index}" for index in range(len(names), len(matrix)))][: len(matrix)]
         wrong = matrix.sum() - np.trace(matrix)
         best = best_method(result)
-        who = method_name(best) if best else "The network"
-        lead = f"{who} gets {count(wrong)} of {count(matrix.sum())} test images wrong."
+        who = method_phrase(best) if best else "the network"
+        lead = f"{who[0].upper()}{who[1:]} gets {count(wrong)} of {count(matrix.sum())} test images wrong."
         blocks += _matrix(matrix, names)
     pictures = _thumbnails(source)
     if pictures:
@@ -71,13 +71,14 @@ def mistakes_section(source: Source) -> Section:
 def _matrix(matrix: np.ndarray, names: list[str]) -> list[Block]:
     num_classes = len(matrix)
     text = "Confusion matrix of the test images: rows are the true class; darker is a larger share of the row."
-    figure = Figure(confusion(matrix, names), text, f"Confusion matrix of {num_classes} classes; the pairs stand beside it.")
-    blocks: list[Block] = [Figures([figure])]
+    figure = Figure(
+        confusion(matrix, names), text, f"Confusion matrix of {num_classes} classes; the pairs stand beside it."
+    )
     pairs = _pairs(matrix, names)
-    if pairs.rows:
-        blocks.append(pairs)
-    blocks.append(Details(f"All {num_classes} classes", [_classes(matrix, names)]))
-    return blocks
+    return [
+        Columns([figure, pairs] if pairs.rows else [figure]),
+        Details(f"All {num_classes} classes", [_classes(matrix, names)]),
+    ]
 
 
 def _pairs(matrix: np.ndarray, names: list[str]) -> Table:
@@ -89,13 +90,17 @@ def _pairs(matrix: np.ndarray, names: list[str]) -> Table:
     for flat in order:
         i, j = divmod(int(flat), len(matrix))
         if off[i, j] > 0:
-            body.append([names[i], names[j], count(off[i, j]), percent(off[i, j] / sums[i])])
+            body.append([_short(names[i]), _short(names[j]), count(off[i, j]), percent(off[i, j] / sums[i])])
     return Table(
         ["True class", "Taken for", "Images", "Share of the class"],
         body,
         "The pairs that are confused most",
         frozenset({1}),
     )
+
+
+def _short(name: str) -> str:
+    return shorten(visible(name), 36)
 
 
 def _classes(matrix: np.ndarray, names: list[str]) -> Table:
@@ -124,6 +129,7 @@ def _thumbnails(source: Source) -> list[Thumbnail]:
         true, predicted = words(item.get("true")) or "unknown", words(item.get("predicted")) or "unknown"
         picture = source.image(item.get("thumbnail"))
         alt = f"Image {words(item.get('identity'))}: true class {true}, predicted {predicted}"
-        lines = [f"is {true}", percent(item.get("probability")), words(item.get("identity"))]
-        made.append(Thumbnail(picture, alt, predicted, [line for line in lines if line]))
+        sure = percent(item.get("probability"))
+        lines = [f"{sure} sure" if sure != DASH else "", f"truly {_short(true)}", words(item.get("identity"))]
+        made.append(Thumbnail(picture, alt, _short(predicted), [line for line in lines if line]))
     return made

@@ -76,7 +76,9 @@ def _kind(result: dict[str, Any]) -> str:
     if kind is None:
         kind = "auto" if mapping(result.get("methods")) else "probe" if result.get("layers") else "missing"
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise DataError(f"no page for a result of kind {kind!r}", where="result.json", remedy=near_names(str(kind), [*_KINDS]))
+        raise DataError(
+            f"no page for a result of kind {kind!r}", where="result.json", remedy=near_names(str(kind), [*_KINDS])
+        )
     return kind
 
 
@@ -91,7 +93,7 @@ def _complete(source: Source) -> None:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__, "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -99,7 +101,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
+    environment.filters["lines"] = _lines
+    return environment
 
 
 def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _lines(text: str) -> Markup:
+    return Markup("\n").join(visible(line) for line in text.split("\n"))

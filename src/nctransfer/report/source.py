@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DataError
 from .text import mapping, words
 
-__all__ = ["METHOD_NAMES", "Source", "method_name"]
+__all__ = ["METHOD_NAMES", "Source", "method_name", "method_phrase"]
 
 METHOD_NAMES = {
     "linear": "Linear probe",
@@ -95,6 +95,18 @@ def method_name(key: str) -> str:
     return METHOD_NAMES.get(key, key)
 
 
+def method_phrase(key: str) -> str:
+    """A method's name in the middle of a sentence.
+
+    Example:
+        >>> method_phrase("linear"), method_phrase("scl"), method_phrase("full")
+        ('the linear probe', 'SCL fine-tuning', 'full fine-tuning')
+    """
+    return {"linear": "the linear probe", "layer": "layer fine-tuning", "full": "full fine-tuning"}.get(
+        key, method_name(key)
+    )
+
+
 def _load(path: Path) -> Any:
     try:
         # Names that are not UTF-8 were written byte for byte, and come back the same way.
@@ -102,7 +114,9 @@ def _load(path: Path) -> Any:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path.name} is not JSON", where=str(path), remedy="restore the file or run it anew") from error
+        raise DataError(
+            f"{path.name} is not JSON", where=str(path), remedy="restore the file or run it anew"
+        ) from error
 
 
 def _log(path: Path) -> list[dict[str, Any]]:

@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 from .about import conditions_section, glossary_section, warnings_of
-from .blocks import Block, Cell, Figure, Figures, Page, Section, Table
+from .blocks import Block, Cell, Columns, Figure, Page, Section, Table
 from .figures import Group, seeds
 from .headline import best_method
 from .methods import ordered
 from .source import Source, method_name
-from .text import DASH, amount, count, duration, mapping, number, percent, rows, significant, spread, words
+from .text import DASH, amount, count, duration, mapping, number, percent, points, rows, significant, spread, words
 
 __all__ = ["run_folder", "summary_page"]
 
@@ -25,10 +25,18 @@ def summary_page(source: Source) -> Page:
     groups = _groups(runs)
     models = list(dict.fromkeys(model for model, _ in groups))
     blocks: list[Block] = []
-    drawn = [Group(_title(key, models), [number(m.get("test_accuracy")) for m in items], key[1]) for key, items in groups.items()]
+    drawn = [
+        Group(
+            method_name(method),
+            [number(item.get("test_accuracy")) for item in items],
+            method,
+            heading=model if len(models) > 1 else "",
+        )
+        for (model, method), items in groups.items()
+    ]
     if drawing := seeds(drawn):
         alt = "Dots of test accuracy, one for each run, and a bar at each mean, by method."
-        blocks.append(Figures([Figure(drawing, "Test accuracy of every run; the bar is the mean over seeds.", alt)]))
+        blocks.append(Columns([Figure(drawing, "Test accuracy of every run; the bar is the mean over seeds.", alt)]))
     if groups:
         blocks.append(_table(groups, models))
     sections = [
@@ -37,7 +45,8 @@ def summary_page(source: Source) -> Page:
         conditions_section(source),
         glossary_section(),
     ]
-    kicker = " · ".join(part for part in (words(mapping(source.result.get("dataset")).get("name")), f"{len(runs)} runs") if part)
+    parts = (words(mapping(source.result.get("dataset")).get("name")), *models, f"{len(runs)} runs")
+    kicker = " · ".join(part for part in parts if part)
     return Page(
         title=kicker,
         kicker=kicker,
@@ -73,10 +82,6 @@ def _groups(runs: list[dict[str, Any]]) -> Groups:
     return dict(sorted(found.items(), key=lambda entry: order.index(entry[0][0])))
 
 
-def _title(key: tuple[str, str], models: list[str]) -> str:
-    return method_name(key[1]) if len(models) < 2 else f"{key[0]}: {method_name(key[1])}"
-
-
 def _mean(items: list[dict[str, Any]], field: str) -> float | None:
     known = [value for item in items if (value := number(item.get(field))) is not None]
     return sum(known) / len(known) if known else None
@@ -84,12 +89,13 @@ def _mean(items: list[dict[str, Any]], field: str) -> float | None:
 
 def _table(groups: Groups, models: list[str]) -> Table:
     best = _winner(groups)
-    body = []
+    body: list[list[Cell | str]] = []
     for key, items in groups.items():
         nc1 = [value for item in items if (value := number(item.get("nc1_after"))) is not None]
         body.append(
             [
-                Cell(_title(key, models), strong=key == best),
+                *([Cell(key[0], strong=key == best)] if len(models) > 1 else []),
+                Cell(method_name(key[1]), strong=key == best),
                 count(len(items)),
                 Cell(spread((item.get("test_accuracy") for item in items), 100), strong=key == best),
                 spread((item.get("balanced_accuracy") for item in items), 100),
@@ -100,6 +106,7 @@ def _table(groups: Groups, models: list[str]) -> Table:
             ]
         )
     columns = [
+        *(["Network"] if len(models) > 1 else []),
         "Method",
         "Runs",
         "Test accuracy (%)",
@@ -111,7 +118,15 @@ def _table(groups: Groups, models: list[str]) -> Table:
     ]
     row = list(groups).index(best) if best in groups else None
     note = "Mean ± sample standard deviation over the runs; times and parameters are means."
-    return Table(columns, body, "Methods over all runs", stack=True, highlight=row, notes=[note])
+    return Table(
+        columns,
+        body,
+        "Methods over all runs",
+        frozenset({1}) if len(models) > 1 else frozenset(),
+        stack=True,
+        highlight=row,
+        notes=[note],
+    )
 
 
 def _nc1(values: list[float]) -> str:
@@ -152,23 +167,24 @@ def _headline(runs: list[dict[str, Any]], groups: Groups, models: list[str]) -> 
         if words(run.get("model")) == model and ours is not None and theirs is not None:
             differences.append(ours - theirs)
     if differences:
-        mean = 100 * sum(differences) / len(differences)
+        mean = sum(differences) / len(differences)
         above = sum(difference > 0 for difference in differences)
-        text += f", {abs(mean):.1f} points {'above' if mean >= 0 else 'below'} a linear probe on average"
+        text += f", {points(mean)} {'above' if mean >= 0 else 'below'} a linear probe on average"
         if len(differences) > 1:
             text += f" and above it in {above} of {len(differences)} runs"
     return text + "."
 
 
 def _runs_section(source: Source, runs: list[dict[str, Any]], models: list[str]) -> Section:
-    body = []
+    body: list[list[Cell | str]] = []
     for run in runs:
         best = best_method(run)
         method = mapping(mapping(run.get("methods")).get(best)) if best else {}
         folder = run_folder(source, run)
         href = ""
         if folder is not None and (folder / "report.html").is_file():
-            href = "./" + quote(folder.relative_to(source.folder.resolve()).as_posix(), errors="surrogateescape") + "/report.html"
+            inside = folder.relative_to(source.folder.resolve()).as_posix()
+            href = f"./{quote(inside, errors='surrogateescape')}/report.html"
         body.append(
             [
                 Cell(words(run.get("folder")), href=href),

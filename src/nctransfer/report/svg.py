@@ -1,7 +1,7 @@
 """From a matplotlib figure to an SVG that can stand in a page beside others.
 
 Figures are drawn with their own `Figure` objects, text stays text (the reader's fonts show it), mathematics in names is
-never parsed, the bytes depend on the content alone, every id carries the figure's name, and the few theme colours become
+never parsed, the bytes depend on the content alone, every id carries the figure's name, and the theme colours become
 CSS variables, so that a figure follows the page into dark mode.
 """
 
@@ -12,8 +12,10 @@ import re
 import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from typing import Any
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -24,7 +26,7 @@ __all__ = ["ACCENT", "GRID", "INK", "MUTED", "PAPER", "draw", "logarithmic", "pe
 INK, MUTED, GRID, ACCENT, PAPER = "#1b1f27", "#5b6473", "#dde1e7", "#0b6b8f", "#fefefe"
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", PAPER: "paper"}
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "nctransfer",
     "text.parse_math": False,
@@ -89,7 +91,7 @@ def draw(name: str, width: float, height: float, paint: Callable[[Canvas], None]
     return _inline(buffer.getvalue(), name)
 
 
-def logarithmic(axis) -> None:
+def logarithmic(axis: Axis) -> None:
     """Give an axis with a log scale plain labels (0.1, 1, 10), also between the decades when it spans few of them."""
     low, high = sorted(axis.get_view_interval())
     decades = high / low if low > 0 else 1.0
@@ -101,7 +103,7 @@ def logarithmic(axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def percentages(axis) -> None:
+def percentages(axis: Axis) -> None:
     """Label an axis of fractions in per cent."""
     low, high = sorted(axis.get_view_interval())
     digits = 0 if high - low > 0.04 else 1 if high - low > 0.004 else 2

@@ -48,7 +48,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     manifest_path = path.with_suffix(".json")
     for needed in (path, manifest_path):
         if not needed.is_file():
-            raise CheckpointError(f"{needed.name} is missing", where=str(needed.parent), remedy="run the training again")
+            raise CheckpointError(
+                f"{needed.name} is missing", where=str(needed.parent), remedy="run the training again"
+            )
     try:
         manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -97,18 +99,26 @@ def load_weights_file(path: Path) -> dict[str, Any]:
         except pickle.UnpicklingError as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))
             raise CheckpointError(
-                f"the file holds code, not only weights: {found.group(1)}" if found else "the file is not a weights file",
+                f"the file holds code, not only weights: {found.group(1)}"
+                if found
+                else "the file is not a weights file",
                 where=str(path),
                 remedy="save the state dict alone, as safetensors or with torch.save(model.state_dict(), ...)",
             ) from error
         except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
             raise CheckpointError(
-                f"the file is damaged or truncated: {str(error).splitlines()[0]}", where=str(path), remedy="fetch it again"
+                f"the file is damaged or truncated: {str(error).splitlines()[0]}",
+                where=str(path),
+                remedy="fetch it again",
             ) from error
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()) or not loaded:
+    if (
+        not isinstance(loaded, dict)
+        or not all(isinstance(value, torch.Tensor) for value in loaded.values())
+        or not loaded
+    ):
         raise CheckpointError("the file holds no state dict", where=str(path), remedy="save model.state_dict()")
     if all(name.startswith("module.") for name in loaded):
         loaded = {name.removeprefix("module."): tensor for name, tensor in loaded.items()}

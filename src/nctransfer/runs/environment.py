@@ -11,7 +11,17 @@ from typing import Any
 
 __all__ = ["describe_environment"]
 
-_PACKAGES = ("nctransfer", "torch", "torchvision", "timm", "accelerate", "safetensors", "scikit-learn", "numpy", "pillow")
+_PACKAGES = (
+    "nctransfer",
+    "torch",
+    "torchvision",
+    "timm",
+    "accelerate",
+    "safetensors",
+    "scikit-learn",
+    "numpy",
+    "pillow",
+)
 
 
 def describe_environment() -> dict[str, Any]:

@@ -18,20 +18,21 @@ import torch
 from ..errors import DataError
 from ..metrics import nc1
 from ..runs.ledger import Ledger
+from .batches import AugmentedPixels
 from .evaluate import cached_accuracy, run_split, tuned_features
-from .fitting import Diverged, Fit, fit
+from .fitting import Diverged, Fit, FitOutcome, fit
 from .methods import TunedNetwork
 from .workbench import METHODS, Workbench
 
-__all__ = ["BASE_RATES", "Chooser", "Choice"]
+__all__ = ["BASE_RATES", "TRIAL_EPOCHS", "TRIAL_IMAGES", "Choice", "Chooser", "pick_unit", "whole_accuracy"]
 
 BASE_RATES = {"linear": 1e-3, "layer": 1e-3, "scl": 1e-3, "full": 3e-4}
 """Middle of the learning rates tried for each method."""
 
 _STEP = 3.0
 _FURTHEST = 3
-_TRIAL_IMAGES = 768
-_TRIAL_EPOCHS = 3
+TRIAL_IMAGES = 768
+TRIAL_EPOCHS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Chooser:
 
     def __init__(self, bench: Workbench, ledger: Ledger) -> None:
         self.bench, self.ledger = bench, ledger
-        self.rows = bench.trial_rows(_TRIAL_IMAGES)
+        self.rows = bench.trial_rows(TRIAL_IMAGES)
         self.trials: list[dict[str, Any]] = []
         self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
 
@@ -75,7 +76,9 @@ class Chooser:
                 rows.append(self._trial("unit", method, unit, rate))
                 advance(1)
         self._inputs.clear()
-        index, why = pick_unit([row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation)
+        index, why = pick_unit(
+            [row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation
+        )
         rows[index]["chosen"] = True
         return rows[index]["unit"], f"{rows[index]['unit']} {why} of {len(rows)} units tried"
 
@@ -97,7 +100,9 @@ class Chooser:
         self._inputs.clear()
         chosen = tried[best()]
         chosen["chosen"] = True
-        return chosen["learning_rate"], f"learning rate {chosen['learning_rate']:.2g} was best of {len(tried)} on validation"
+        return chosen[
+            "learning_rate"
+        ], f"learning rate {chosen['learning_rate']:.2g} was best of {len(tried)} on validation"
 
     @property
     def _num_validation(self) -> int:
@@ -113,7 +118,7 @@ class Chooser:
     def _run(self, method: str, unit: str | None, rate: float) -> dict[str, Any]:
         bench = self.bench
         model = bench.fresh(METHODS[method], unit)
-        epochs = min(_TRIAL_EPOCHS, bench.epochs)
+        epochs = min(TRIAL_EPOCHS, bench.epochs)
         plan = Fit(rate, epochs, bench.settings.weight_decay)
         kept = self._kept(model, unit)
         try:
@@ -126,7 +131,7 @@ class Chooser:
                 features = taken.penultimate
         except Diverged:
             return {"epochs": epochs, "val_accuracy": None, "nc1": None, "note": "the loss was not finite"}
-        # Not the best epoch's accuracy but the last one's: what counts is where this rate leads.
+        # Both at the last epoch: what counts is where this unit and rate lead, not where they passed.
         return {
             "epochs": epochs,
             "val_accuracy": outcome.history[-1]["val_accuracy"],
@@ -144,7 +149,7 @@ class Chooser:
             model.cut(next(self.bench.loader("validation").epoch(0)).images[:2].to(self.bench.runtime.device))
         return self._inputs[unit]
 
-    def _fit_cached(self, model: TunedNetwork, plan: Fit, kept: tuple[torch.Tensor, torch.Tensor]):
+    def _fit_cached(self, model: TunedNetwork, plan: Fit, kept: tuple[torch.Tensor, torch.Tensor]) -> FitOutcome:
         bench = self.bench
         labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
         return fit(
@@ -154,12 +159,11 @@ class Chooser:
             plan,
             bench.runtime,
             from_cut=True,
+            keep_best=False,
         )
 
-    def _fit_whole(self, model: TunedNetwork, plan: Fit):
+    def _fit_whole(self, model: TunedNetwork, plan: Fit) -> FitOutcome:
         bench = self.bench
-        from .batches import AugmentedPixels
-
         batches = AugmentedPixels(
             bench.loader("train", shuffle=True, subset=self.rows),
             1,
@@ -167,7 +171,7 @@ class Chooser:
             bench.settings.seed,
             bench.runtime.device,
         )
-        return fit(model, batches, lambda tuned: whole_accuracy(tuned, bench), plan, bench.runtime)
+        return fit(model, batches, lambda tuned: whole_accuracy(tuned, bench), plan, bench.runtime, keep_best=False)
 
 
 def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validation") -> float:
@@ -193,7 +197,10 @@ def pick_unit(accuracies: list[float | None], collapses: list[float | None], num
     if len(close) == 1:
         return index, f"had the best validation accuracy ({scores[index]:.1%})"
     if scores[index] == best:
-        return index, f"had the best validation accuracy ({best:.1%}) and the smallest penultimate NC1 among the {len(close)} best"
+        return (
+            index,
+            f"had the best validation accuracy ({best:.1%}) and the smallest penultimate NC1 among the {len(close)} best",
+        )
     return index, (
         f"had the smallest penultimate NC1 among {len(close)} whose validation accuracy could not be told apart "
         f"({scores[index]:.1%}, best {best:.1%})"

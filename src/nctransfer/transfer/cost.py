@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import multiprocessing
 import statistics
@@ -34,7 +35,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
     batch = min(bench.settings.batch_size, len(bench.bundle.train))
     arguments = (
         sender,
-        bench.network.cpu(),
+        copy.deepcopy(bench.network).cpu(),  # torch shares the memory of what it sends: a child must not train ours
         model.method.name,
         model.unit,
         bench.num_classes,
@@ -47,8 +48,6 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         process.start()
     except (TypeError, AttributeError, OSError) as error:
         return _nothing(f"the network cannot be sent to another process: {error}")
-    finally:
-        bench.network.to(bench.runtime.device)
     sender.close()
     try:
         return json.loads(receiver.recv())
@@ -62,7 +61,9 @@ def _nothing(note: str) -> StepCost:
     return {"seconds_per_step": None, "peak_memory_bytes": None, "step_memory_bytes": None, "cost_note": note}
 
 
-def _child(sender: Any, network: Network, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int) -> None:
+def _child(
+    sender: Any, network: Network, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int
+) -> None:
     torch.set_num_threads(threads)
     model = TunedNetwork(network.optimise_layout(), METHODS[method], unit, classes).to(device)
     sender.send(json.dumps(measure_step(model, batch)))

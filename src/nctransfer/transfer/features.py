@@ -161,7 +161,9 @@ def _check_finite(name: str, values: Tensor, loader: PixelLoader) -> None:
         )
 
 
-def measure_features(taken: LayerFeatures, num_classes: int, *, permutations: int = 10, seed: int = 0) -> list[dict[str, Any]]:
+def measure_features(
+    taken: LayerFeatures, num_classes: int, *, permutations: int = 10, seed: int = 0
+) -> list[dict[str, Any]]:
     """Collapse of every layer: one row each with ``nc1``, its null mean and spread, ``cdnv``, ``numerical_rank``.
 
     What is undefined is None, with the reason under ``notes``.

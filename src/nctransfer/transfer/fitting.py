@@ -42,7 +42,7 @@ class Fit:
 
 @dataclasses.dataclass
 class FitOutcome:
-    """What training led to; the model is left at the best epoch.
+    """What training led to.
 
     Attributes:
         best_epoch: 0 is the state before the first step.
@@ -67,6 +67,7 @@ def fit(
     runtime: Runtime,
     *,
     from_cut: bool = False,
+    keep_best: bool = True,
     advance: Callable[[int], None] = lambda parts: None,
 ) -> FitOutcome:
     """Train ``model`` and leave it at the epoch with the best validation accuracy (ties: the earliest).
@@ -78,6 +79,7 @@ def fit(
         plan: Rate, epochs, weight decay.
         runtime: Device, precision, processes.
         from_cut: Whether the batches hold tensors taken at the cut.
+        keep_best: False leaves the model as it is after the last epoch.
         advance: Told after each epoch.
 
     Raises:
@@ -110,7 +112,8 @@ def fit(
         if accuracy > best[1]:
             best = (epoch, accuracy, model.tuned_state())
         advance(1)
-    model.load_tuned_state(best[2])
+    if keep_best:
+        model.load_tuned_state(best[2])
     model.eval()
     return FitOutcome(best[0], best[1], history, time.perf_counter() - started, step)
 

@@ -45,7 +45,9 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
     save_tensors(path, model.state_dict(), manifest)
 
 
-def load_classifier(run: str | Path, *, module: nn.Module | None = None) -> tuple[TunedNetwork, Preprocess, dict[str, Any]]:
+def load_classifier(
+    run: str | Path, *, module: nn.Module | None = None
+) -> tuple[TunedNetwork, Preprocess, dict[str, Any]]:
     """The model that a run chose, in eval mode, with its preprocessing and its manifest.
 
     Args:
@@ -62,13 +64,19 @@ def load_classifier(run: str | Path, *, module: nn.Module | None = None) -> tupl
             raise CheckpointError("the run holds no tuned model", where=str(run), remedy="finish it with --resume")
     tensors, manifest = load_tensors(path)
     if manifest.get("format") != _FORMAT:
-        raise CheckpointError("not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run")
+        raise CheckpointError(
+            "not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run"
+        )
     encoder_state = {
-        key.removeprefix("network.encoder."): value for key, value in tensors.items() if key.startswith("network.encoder.")
+        key.removeprefix("network.encoder."): value
+        for key, value in tensors.items()
+        if key.startswith("network.encoder.")
     }
     if module is None and not manifest.get("arch"):
         raise UsageError(
-            "the run's network was a Python object and cannot be rebuilt by name", where=str(path), remedy="pass module=..."
+            "the run's network was a Python object and cannot be rebuilt by name",
+            where=str(path),
+            remedy="pass module=...",
         )
     if module is None:
         network = network_from_manifest(encoder_state, manifest, where=path, name=str(manifest["arch"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..data import image_files, read_image
+from ..data import Preprocess, image_files, read_image
 from ..errors import DataError
 from .handover import load_classifier
 from .runtime import Runtime
@@ -82,7 +82,7 @@ def predict(
     return results
 
 
-def _pixels(paths: Sequence[Path], preprocess) -> list[torch.Tensor]:
+def _pixels(paths: Sequence[Path], preprocess: Preprocess) -> list[torch.Tensor]:
     pixels, bad = [], []
     for path in paths:
         try:

@@ -21,7 +21,9 @@ class RunResult:
     Every key of ``result`` is an attribute too: ``run.best_method``, ``run.layers``, ``run.methods["scl"]``.
     """
 
-    def __init__(self, result: dict[str, Any], folder: Path | None = None, models: dict[str, TunedNetwork] | None = None) -> None:
+    def __init__(
+        self, result: dict[str, Any], folder: Path | None = None, models: dict[str, TunedNetwork] | None = None
+    ) -> None:
         self.result, self.folder, self.models = result, folder, models or {}
 
     def __getattr__(self, name: str) -> Any:

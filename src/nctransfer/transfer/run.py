@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 
 from ..data import DataBundle
-from ..errors import DataError
 from ..models import Network
-from ..runs import RunFolder, describe_environment, load_tensors, write_json
+from ..runs import RunFolder, describe_environment, load_tensors
 from ..runs.ledger import Ledger
 from .choose import Choice, Chooser
 from .features import measure_features
-from .fitting import FitOutcome
 from .handover import save_classifier
 from .linear_probe import choose_probe
 from .methods import TunedNetwork
 from .result import RunResult
-from .scoring import accuracy_interval
 from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, train_method
 from .watch import Watch
@@ -60,12 +55,10 @@ def run_transfer(
         watch: Receives progress.
     """
     started = time.perf_counter()
-    methods = [] if kind == "probe" else list(settings.methods)
+    methods: list[str] = [] if kind == "probe" else list(settings.methods)
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
     with _Desk(Path(out), config, resume, overwrite) as desk:
-        bench = Workbench(
-            settings, bundle=bundle, module=module, watch=watch, skipped_csv=desk.path / "skipped.csv"
-        )
+        bench = Workbench(settings, bundle=bundle, module=module, watch=watch, skipped_csv=desk.path / "skipped.csv")
         if unit is not None:
             bench.network.check_name(unit)
         ledger = desk.ledger
@@ -76,7 +69,7 @@ def run_transfer(
         if methods:
             chooser = Chooser(bench, ledger)
             result["augment"] = {"level": bench.augmentation[0], "why": bench.augmentation[2]}
-            finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in methods}
+            finished: dict[str, Tuned] = {name: _method(bench, chooser, desk, name, unit, layers) for name in methods}
             models = {name: tuned.model for name, tuned in finished.items()}
             _conclude(result, bench, desk, finished, chooser.trials)
         result["cost"] = {"seconds": time.perf_counter() - started}

@@ -24,10 +24,14 @@ class TransferSettings(BaseModel):
     model: str = Field("tf_efficientnet_lite0", description="timm name, built-in name, or folder of a run")
     weights: str | None = Field(None, description="file with a state dict, or 'random'; default: pretrained")
     arch: str | None = Field(None, description="architecture of the weights file")
-    layers: tuple[str, ...] | None = Field(None, description="layers to measure and to consider for tuning; default: all")
+    layers: tuple[str, ...] | None = Field(
+        None, description="layers to measure and to consider for tuning; default: all"
+    )
     methods: tuple[MethodName, ...] = Field(METHOD_NAMES, description="tuning methods to compare")
     epochs: int | None = Field(None, ge=1, description="passes over the training images; default: by their number")
-    image_size: int | None = Field(None, ge=8, le=4096, description="side of the input in pixels; default: the network's")
+    image_size: int | None = Field(
+        None, ge=8, le=4096, description="side of the input in pixels; default: the network's"
+    )
     limit: int | None = Field(None, ge=2, description="use at most this many training + validation images")
     batch_size: int = Field(64, ge=2, description="images in one step, over all processes")
     augment: Literal["auto", "1", "2", "3", "4", "5"] = Field("auto", description="augmentation level while tuning")
@@ -41,6 +45,9 @@ class TransferSettings(BaseModel):
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of training images held out, if not given")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="share of all images held out for the test, if not given")
     on_bad_image: Literal["stop", "skip"] = Field("stop", description="what to do about unreadable images")
+    skip_limit: float = Field(
+        0.05, ge=0, le=1, description="largest share of unreadable images that skipping puts up with"
+    )
     download: bool = Field(True, description="whether named data sets may be downloaded")
 
     @field_validator("layers", "methods", mode="before")

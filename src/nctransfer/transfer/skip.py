@@ -19,7 +19,8 @@ class ConvolutionalSkip(nn.Module):
     """Average pool to 1×1, 1×1 convolution to the penultimate width, BatchNorm.
 
     After pooling there is one position left, where a 1×1 convolution and a linear map without bias are the same thing;
-    the latter also serves layers whose output is not a map.
+    the latter also serves layers whose output is not a map. The norm's scale starts at zero, so that tuning starts from
+    the pretrained features as they are; A.2 does not say, and from the usual 1 the random projection drowns them at first.
     """
 
     def __init__(self, network: Network, channels: int) -> None:
@@ -27,6 +28,7 @@ class ConvolutionalSkip(nn.Module):
         self.pool = network.pool
         self.project = nn.Linear(channels, network.feature_dim, bias=False)
         self.norm = nn.BatchNorm1d(network.feature_dim)
+        nn.init.zeros_(self.norm.weight)
 
     def forward(self, output: Tensor) -> Tensor:
         return self.norm(self.project(self.pool(output)))

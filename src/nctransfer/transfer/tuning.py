@@ -19,7 +19,6 @@ from .workbench import METHODS, Workbench
 __all__ = ["Tuned", "evaluate_method", "train_method"]
 
 
-
 @dataclasses.dataclass
 class Tuned:
     """A method trained to the end.
@@ -78,7 +77,10 @@ def evaluate_method(
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
         logits, labels, _ = run_split(model, bench.loader("test"), bench.runtime, advance=advance)
     _, _, trained_on = run_split(
-        model, bench.loader("train"), bench.runtime, layers=bench.measured_layers if model.unit or model.method.whole else []
+        model,
+        bench.loader("train"),
+        bench.runtime,
+        layers=bench.measured_layers if model.unit or model.method.whole else [],
     )
     after = measure_features(trained_on, bench.num_classes, permutations=0)
     predicted = logits.argmax(1)

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
 from ..models import Network, load_network, wrap_module
 from .batches import AugmentedPixels, CachedInputs
+from .evaluate import run_split
 from .features import LayerFeatures, extract_features
 from .full import FULL
 from .layer import LAYER
@@ -23,7 +23,7 @@ from .linear_probe import ChosenProbe, choose_probe
 from .methods import TunedNetwork, TuningMethod
 from .runtime import Runtime
 from .settings import TransferSettings
-from .skip import SCL
+from .skip import SCL, DirectSkip
 from .watch import Watch
 
 __all__ = ["METHODS", "Workbench"]
@@ -61,6 +61,7 @@ class Workbench:
         self.network = _network(settings, module)
         self.network.to(self.runtime.device).eval()
         self.num_classes = len(self.bundle.class_names)
+        self._skip_probes: dict[str, ChosenProbe] = {}
 
     @cached_property
     def preprocess(self) -> Preprocess:
@@ -89,7 +90,9 @@ class Workbench:
             world_size=self.runtime.world_size,
         )
 
-    def take(self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None) -> LayerFeatures:
+    def take(
+        self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None
+    ) -> LayerFeatures:
         """The pretrained network's features of a split."""
         loader = self.loader(split)
         with self.watch.stage(f"features of the {split} images", len(loader.split)) as advance:
@@ -123,10 +126,7 @@ class Workbench:
     @cached_property
     def start_probe(self) -> ChosenProbe:
         """The linear probe of the penultimate features, chosen on validation: where every method's classifier starts."""
-        train, validation = self.train_features, self.validation_features
-        return choose_probe(
-            train.penultimate, train.labels, validation.penultimate, validation.labels, num_classes=self.num_classes
-        )
+        return self._choose_probe(self.train_features, self.validation_features)
 
     @cached_property
     def augmentation(self) -> tuple[int, AugmentSettings, str]:
@@ -140,18 +140,32 @@ class Workbench:
         noise = (straight * (1 - straight) / len(labels)) ** 0.5
         keeps = straight - flipped <= max(0.02, noise)
         verdict = "mirror images keep their class" if keeps else "mirror images change their class"
-        why = f"{verdict}: the probe reaches {straight:.1%} on validation images and {flipped:.1%} on their mirror images"
+        why = (
+            f"{verdict}: the probe reaches {straight:.1%} on validation images and {flipped:.1%} on their mirror images"
+        )
         return (3 if keeps else 2), AugmentSettings(flip=keeps), why
 
     def fresh(self, method: TuningMethod, unit: str | None) -> TunedNetwork:
-        """A copy of the pretrained network under ``method``, its classifier the start probe."""
+        """A copy of the pretrained network under ``method``, its classifier the linear probe of what it sees."""
         torch.manual_seed(self.settings.seed)
-        model = TunedNetwork(copy.deepcopy(self.network), method, unit, self.num_classes)
-        probe = self.start_probe.probe
+        model = TunedNetwork(copy.deepcopy(self.network), method, unit, self.num_classes).to(self.runtime.device)
+        probe = self._probe_with_skip(model).probe if isinstance(model.skip, DirectSkip) else self.start_probe.probe
         with torch.no_grad():
             model.classifier.weight.copy_(torch.as_tensor(probe.weight))
             model.classifier.bias.copy_(torch.as_tensor(probe.bias))
-        return model.to(self.runtime.device)
+        return model
+
+    def _probe_with_skip(self, model: TunedNetwork) -> ChosenProbe:
+        """A skip without parameters changes the penultimate features at once, so the probe is fitted on their sum."""
+        if model.unit not in self._skip_probes:
+            taken = [run_split(model, self.loader(split), self.runtime)[2] for split in ("train", "validation")]
+            self._skip_probes[str(model.unit)] = self._choose_probe(*taken)
+        return self._skip_probes[str(model.unit)]
+
+    def _choose_probe(self, train: LayerFeatures, validation: LayerFeatures) -> ChosenProbe:
+        return choose_probe(
+            train.penultimate, train.labels, validation.penultimate, validation.labels, num_classes=self.num_classes
+        )
 
     @cached_property
     def epochs(self) -> int:
@@ -180,7 +194,7 @@ class Workbench:
         return np.sort(np.argsort((within + 0.5) / counts[labels], kind="stable")[:most])
 
     def cached_inputs(self, model: TunedNetwork, split: str, rows: np.ndarray | None = None) -> Tensor | None:
-        """What enters the model's tuned part for a split's images, on the device; None where that cannot or should not be kept."""
+        """What enters the model's tuned part for a split's images, on the device; None where that is not to be kept."""
         loader = self.loader(split, subset=rows)
         total = len(loader.split)
         sample = next(loader.epoch(0)).images[:2].to(self.runtime.device)
@@ -221,6 +235,7 @@ def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) ->
             validation_fraction=settings.validation_fraction,
             test_fraction=settings.test_fraction,
             on_bad_image=settings.on_bad_image,
+            skip_limit=settings.skip_limit,
             skipped_csv=skipped_csv,
             download=settings.download,
         )

@@ -1,0 +1,61 @@
+"""``nctransfer predict RUN IMAGE_OR_FOLDER…``: class and probability, as table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("predict")(predict)
+
+
+def predict(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or a .safetensors file of one.")
+    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, or folders of them.")],
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show in JSON.")] = 3,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Predict the class of images with the model that a run chose."""
+    from ..errors import UsageError
+    from ..transfer import predict as predict_images
+    from .progress import TerminalWatch
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other", remedy="choose one")
+    found = predict_images(run, images, top=top, device=device, watch=TerminalWatch())
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=1))
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(["path", "label", "probability"])
+        writer.writerows(
+            [p.path.encode("utf-8", "backslashreplace").decode(), p.label, f"{p.probability:.6f}"] for p in found
+        )
+    else:
+        _table([(p.path, p.label, p.probability) for p in found])
+
+
+def _table(rows: list[tuple[str, str, float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("image", "class", "probability")
+    for path, label, probability in rows:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        table.add_row(Text(shown), Text(label), f"{probability:.1%}")
+    Console().print(table)

@@ -1,0 +1,69 @@
+"""``nctransfer probe``: collapse and a linear probe at every layer of a network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .options import Options, collect
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("probe")(probe)
+
+
+def probe(
+    data: Options.Data,
+    model: Options.Model = None,
+    weights: Options.Weights = None,
+    arch: Options.Arch = None,
+    out: Options.Out = None,
+    layers: Options.Layers = None,
+    image_size: Options.ImageSize = None,
+    limit: Options.Limit = None,
+    batch_size: Options.BatchSize = None,
+    num_workers: Options.NumWorkers = None,
+    cache: Options.Cache = None,
+    seed: Options.Seed = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Run this many seeds, from --seed on.")] = 1,
+    device: Options.Device = None,
+    precision: Options.Precision = None,
+    on_bad_image: Options.OnBadImage = None,
+    download: Options.Download = None,
+    resume: Options.Resume = False,
+    overwrite: Options.Overwrite = False,
+    config: Options.Config = None,
+    set_: Options.Set = None,
+) -> None:
+    """Measure collapse and a linear probe at every layer."""
+    from .launch import launch
+
+    given = {
+        "weights": weights,
+        "arch": arch,
+        "layers": layers,
+        "image_size": image_size,
+        "limit": limit,
+        "batch_size": batch_size,
+        "num_workers": num_workers,
+        "cache": cache,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+        "on_bad_image": on_bad_image,
+        "download": download,
+    }
+    launch(
+        "probe",
+        data,
+        model,
+        collect(given, config, set_),
+        out=out,
+        seeds=seeds,
+        resume=resume,
+        overwrite=overwrite,
+    )

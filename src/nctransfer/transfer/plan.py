@@ -1,0 +1,84 @@
+"""What a run would do, and about what it costs, from one measured step: the dry run."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import torch
+
+from .choose import TRIAL_EPOCHS, TRIAL_IMAGES
+from .cost import measure_step
+from .methods import TunedNetwork
+from .settings import TransferSettings
+from .workbench import METHODS, Workbench
+
+__all__ = ["Plan", "plan_run"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """An estimate.
+
+    Attributes:
+        lines: What would be done, in order.
+        seconds: About how long it takes.
+        memory_bytes: About how much a full fine-tuning step needs beside the idle process.
+        disk_bytes: About what the run folder will hold.
+    """
+
+    lines: tuple[str, ...]
+    seconds: float
+    memory_bytes: int | None
+    disk_bytes: int
+
+    def text(self) -> str:
+        """The plan as a few lines for the terminal."""
+        memory = "unknown" if self.memory_bytes is None else f"{self.memory_bytes / 2**20:.0f} MiB"
+        estimate = (
+            f"about {_minutes(self.seconds)}, {memory} of memory beside the idle process, "
+            f"{self.disk_bytes / 2**20:.0f} MiB on disk (extrapolated from a few measured steps)"
+        )
+        return "\n".join([*self.lines, estimate])
+
+
+def plan_run(settings: TransferSettings) -> Plan:
+    """Open the data and the network, time a forward pass and a training step, and extrapolate. Nothing is written."""
+    bench = Workbench(settings)
+    sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
+    forward = _seconds_per_image(bench)
+    whole = TunedNetwork(bench.network, METHODS["full"], None, bench.num_classes).to(bench.runtime.device)
+    batch = min(settings.batch_size, sizes["train"])
+    step = measure_step(whole, batch)
+    per_image = step["seconds_per_step"] / batch
+    trial_images = min(TRIAL_IMAGES, sizes["train"]) * min(TRIAL_EPOCHS, bench.epochs)
+    seconds = forward * (sizes["train"] + 2 * sizes["validation"]) + 0.5 * len(bench.measured_layers)
+    lines = [
+        f"data: {bench.bundle.name}, {bench.num_classes} classes, "
+        + ", ".join(f"{number} {name}" for name, number in sizes.items()),
+        f"network: {bench.network.name}, {len(bench.measured_layers)} layers, input {bench.network.size} px, "
+        f"on {bench.runtime.device}",
+    ]
+    for name in settings.methods:
+        method = METHODS[name]
+        trials = (len(bench.units) if method.needs_unit else 0) + (3 if settings.lr is None else 0)
+        share = 1.0 if method.whole else 0.6 if method.needs_unit else forward / per_image
+        training = share * per_image * sizes["train"] * bench.epochs
+        cheap = 0.02 if name == "linear" else share
+        seconds += cheap * per_image * trial_images * trials + training + forward * sum(sizes.values())
+        lines.append(f"{method.title}: {trials} trials, then {bench.epochs} epochs")
+    weights = sum(parameter.numel() for parameter in bench.network.parameters()) * 4
+    return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(settings.methods) + 1) + (2 << 20))
+
+
+def _seconds_per_image(bench: Workbench) -> float:
+    batch = next(bench.loader("train").epoch(0)).images[:64].to(bench.runtime.device)
+    with torch.inference_mode():
+        bench.network(batch)
+        started = time.perf_counter()
+        bench.network(batch)
+    return (time.perf_counter() - started) / len(batch)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,140 @@
+"""The command line: exit codes, one-line errors, and an answer without torch."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+
+def run(*words, env=None, timeout=120):
+    return subprocess.run(
+        [sys.executable, "-m", "nctransfer", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "COLUMNS": "160", **(env or {})},
+    )
+
+
+def test_help_and_import_leave_torch_alone():
+    code = (
+        "import sys, nctransfer, nctransfer.cli.app\n"
+        "heavy = {'torch', 'timm', 'sklearn', 'matplotlib', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    answer = run("--help")
+    assert answer.returncode == 0
+    for verb in ("auto", "measure", "probe", "tune", "predict", "report", "data"):
+        assert verb in answer.stdout
+
+
+def make_folder(root, classes, count=6, size=12):
+    for number, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            Image.new("RGB", (size, size), (60 * number, 5 * index, 90)).save(root / name / f"{index}.png")
+    return root
+
+
+SMALL = ("--model", "cifar_resnet20", "--weights", "random", "--image-size", 16, "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "parts"),
+    [
+        (("nonsense",), 2, ["No such command 'nonsense'"]),
+        (("auto", "digits", "--nonsense"), 2, ["No such option"]),
+        (("auto", "digits", "--methods", "linear,magic"), 2, ["magic", "known: linear, layer, scl, full"]),
+        (("auto", "digits", "--epochs", "0"), 2, ["--epochs = 0", "greater than or equal to 1"]),
+        (("auto", "digits", "--set", "epoch=3"), 2, ["unknown setting 'epoch'", "did you mean epochs"]),
+        (("auto", "digits", "--set", "epochs"), 2, ["no assignment", "--set key=value"]),
+        (("auto", "digit"), 2, ["digit", "digits"]),
+        (("auto", "digits", "--model", "resnet19"), 2, ["unknown network 'resnet19'", "resnet18"]),
+        (("auto", "./nowhere"), 3, ["nowhere"]),
+        (("auto", "digits", "--config", "nowhere.yaml"), 3, ["settings file not found | nowhere.yaml"]),
+        (("auto", "digits", *SMALL[:-2], "--device", "cuda"), 6, ["no CUDA device", "--device auto or cpu"]),
+        (("auto", "digits", "--weights", "nowhere.pth", "--arch", "resnet18"), 3, ["weights file not found"]),
+        (("predict", "nowhere", "x.png"), 4, ["missing"]),
+        (("report", "nowhere"), 3, ["nowhere"]),
+    ],
+)
+def test_refusals(words, code, parts, tmp_path):
+    words = [*words, "--out", tmp_path / "run"] if words[0] == "auto" else words
+    answer = run(*words, env={"CUDA_VISIBLE_DEVICES": ""})
+    assert answer.returncode == code, answer.stderr
+    assert answer.stderr.startswith("error: ")
+    assert "Traceback" not in answer.stderr
+    for part in parts:
+        assert part in answer.stderr
+
+
+def test_every_unreadable_image_is_listed_and_skipping_writes_it_down(tmp_path):
+    data = make_folder(tmp_path / "images", ["<b>bold</b>", "$x$", "ünï"], count=12)
+    (data / "ünï" / "0.png").write_bytes(b"not an image")
+    whole = (data / "$x$" / "1.png").read_bytes()
+    (data / "$x$" / "1.png").write_bytes(whole[: len(whole) // 2])
+    stopped = run("probe", data, *SMALL, "--out", tmp_path / "run")
+    assert stopped.returncode == 3, stopped.stderr
+    assert "0.png" in stopped.stderr
+    assert "1.png" in stopped.stderr
+    skipped = run(
+        "probe", data, *SMALL, "--out", tmp_path / "run2", "--on-bad-image", "skip", "--set", "skip_limit=0.2"
+    )
+    assert skipped.returncode == 0, skipped.stderr
+    assert len((tmp_path / "run2" / "skipped.csv").read_text().splitlines()) == 3
+    page = (tmp_path / "run2" / "report.html").read_text()
+    assert "<b>bold</b>" not in page
+
+
+def test_one_class_is_refused(tmp_path):
+    answer = run("auto", make_folder(tmp_path / "images", ["only"]), *SMALL, "--out", tmp_path / "run")
+    assert answer.returncode == 3
+    assert "class" in answer.stderr
+
+
+def test_a_pickle_with_code_in_it_is_not_run(tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"weight": Evil()}))
+    answer = run("probe", "digits", "--weights", tmp_path / "evil.pth", "--arch", "resnet18", "--out", tmp_path / "run")
+    assert answer.returncode == 4, answer.stderr
+    assert "system" in answer.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_configuration_file_gives_way_to_options(tmp_path):
+    (tmp_path / "run.yaml").write_text("epochs: 7\nseed: 3\nimage_size: 16\n")
+    words = (
+        "probe",
+        "digits",
+        *SMALL,
+        "--config",
+        tmp_path / "run.yaml",
+        "--seed",
+        4,
+        "--limit",
+        60,
+        "--out",
+        tmp_path / "r",
+    )
+    answer = run(*words)
+    assert answer.returncode == 0, answer.stderr
+    import json
+
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    assert (config["epochs"], config["seed"]) == (7, 4)
+
+
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path):
+    answer = run("auto", "digits", *SMALL, "--limit", 60, "--out", tmp_path / "run", "--dry-run")
+    assert answer.returncode == 0, answer.stderr
+    assert "SCL fine-tuning" in answer.stdout
+    assert "MiB" in answer.stdout
+    assert not (tmp_path / "run").exists()

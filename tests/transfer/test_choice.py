@@ -1,0 +1,77 @@
+"""The choice of unit and rate: validation leads, collapse breaks ties, scrambled blocks are not chosen."""
+
+import pytest
+import torch
+
+from nctransfer.models import load_network
+from nctransfer.models.offline import offline_weights
+from nctransfer.runs.ledger import Ledger
+from nctransfer.transfer.choose import Chooser, pick_unit
+from nctransfer.transfer.settings import settings_from
+from nctransfer.transfer.workbench import Workbench
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "collapses", "expected"),
+    [
+        ([0.5, 0.9, 0.6], [0.1, 0.9, 0.2], 1),  # clear: accuracy leads, though it is the least collapsed
+        ([0.80, 0.801, 0.5], [0.3, 0.4, 0.1], 0),  # a tie: the more collapsed of the two
+        ([0.80, 0.80], [None, 0.4], 1),  # an undefined NC1 does not win a tie
+        ([None, 0.2], [0.1, 0.5], 1),  # a trial that diverged does not win
+    ],
+)
+def test_pick_unit(accuracies, collapses, expected):
+    assert pick_unit(accuracies, collapses, 400)[0] == expected
+
+
+@pytest.mark.skipif(offline_weights("tf_efficientnet_lite0") is None, reason="the package with the weights is missing")
+@pytest.mark.parametrize("method", ["layer", "scl"])
+def test_scrambled_upper_blocks_do_not_lead_to_the_last_stage(method):
+    network = load_network("tf_efficientnet_lite0", image_size=32)
+    torch.manual_seed(0)
+    for name in ("blocks.4", "blocks.5"):
+        for module in network.encoder.get_submodule(name).modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    settings = settings_from(
+        {"data": "digits", "limit": 500, "epochs": 3, "layers": ["blocks.1", "blocks.2", "blocks.4", "blocks.6"]}
+    )
+    chooser = Chooser(Workbench(settings, module=network), Ledger(None))
+    chosen = chooser.choose(method)
+    assert chosen.unit != "blocks.6"
+    assert chosen.unit in chosen.why
+
+
+def test_every_trial_is_kept_and_one_is_chosen_for_each_purpose(striped, small_network):
+    settings = settings_from({"data": "stripes", "epochs": 2, "batch_size": 16})
+    chooser = Chooser(Workbench(settings, bundle=striped, module=small_network), Ledger(None))
+    choice = chooser.choose("scl")
+    for purpose in ("unit", "learning_rate"):
+        rows = [row for row in chooser.trials if row["purpose"] == purpose]
+        assert sum(row["chosen"] for row in rows) == 1
+        assert len(rows) >= 3
+    rates = [row["learning_rate"] for row in chooser.trials if row["purpose"] == "learning_rate"]
+    best = next(row for row in chooser.trials if row["purpose"] == "learning_rate" and row["chosen"])
+    assert choice.learning_rate == best["learning_rate"]
+    # Extended until the best lies inside, or as far as the search goes.
+    inside = min(rates) < choice.learning_rate < max(rates)
+    assert inside or max(abs(torch.log(torch.tensor(rates) / 1e-3))) > 3 * torch.log(torch.tensor(3.0)) - 1e-3
+
+
+def test_choosing_never_reads_the_test_split(striped, small_network, monkeypatch):
+    settings = settings_from({"data": "stripes", "epochs": 1, "batch_size": 16})
+    bench = Workbench(settings, bundle=striped, module=small_network)
+    monkeypatch.setattr(striped.test, "image", lambda index: pytest.fail("the test split was read"))
+    monkeypatch.setattr(striped.test.source, "image", _only(striped))
+    Chooser(bench, Ledger(None)).choose("layer")
+
+
+def _only(bundle):
+    allowed = {*bundle.train.indices.tolist(), *bundle.validation.indices.tolist()}
+    read = bundle.train.source.image
+
+    def image(index):
+        assert index in allowed
+        return read(index)
+
+    return image
