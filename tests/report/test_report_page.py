@@ -183,12 +183,27 @@ def _paths(value: Any, here: tuple = ()) -> list[tuple]:
     return [here] * bool(here) + [path for key, item in inner for path in _paths(item, (*here, key))]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+@settings(max_examples=5, **SETTINGS)
 @given(data=st.data())
 def test_no_value_of_any_kind_loses_the_page(
     data: st.DataObject, make_result: Callable, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    result = make_result(3)
+    _spoil_and_read(data, make_result(3), tmp_path_factory.mktemp("run"))
+
+
+@pytest.mark.slow
+@settings(max_examples=100, **SETTINGS)
+@given(data=st.data())
+def test_no_value_of_any_kind_loses_the_page_at_length(
+    data: st.DataObject, make_result: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _spoil_and_read(data, make_result(3), tmp_path_factory.mktemp("run"))
+
+
+def _spoil_and_read(data: st.DataObject, result: dict[str, Any], folder: Path) -> None:
     # Four layers are enough, and keep the draw of a path from landing among them nearly always.
     result["layers"], result["trials"] = result["layers"][:4], result["trials"][:3]
     result["layers_after"] = {key: layers[:4] for key, layers in result["layers_after"].items()}
@@ -201,7 +216,6 @@ def test_no_value_of_any_kind_loses_the_page(
             target = target[key] if isinstance(target, dict | list) and _holds(target, key) else None
         if isinstance(target, dict | list) and _holds(target, path[-1]):
             target[path[-1]] = copy.deepcopy(data.draw(odd))
-    folder = tmp_path_factory.mktemp("run")
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     read(folder)
 
