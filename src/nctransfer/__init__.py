@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .metrics import ClassStatistics, measure
+    from .training import pretrain
     from .transfer import auto, predict, probe, tune
 
 __version__ = "0.1.0"
@@ -19,11 +20,12 @@ _HOMES = {
     "auto": "transfer",
     "measure": "metrics",
     "predict": "transfer",
+    "pretrain": "training",
     "probe": "transfer",
     "tune": "transfer",
 }
 
-__all__ = ["ClassStatistics", "__version__", "auto", "measure", "predict", "probe", "tune"]
+__all__ = ["ClassStatistics", "__version__", "auto", "measure", "predict", "pretrain", "probe", "tune"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """Adversarial examples within an ℓ∞ ball in pixel space: projected gradient descent after Madry et al. (2018).
 
 Images are float in [0, 1]; the network normalises by itself, so ε and the step are in units of pixels / 255 whatever
-the normalisation. Examples are crafted in eval mode and the mode is restored afterwards: crafting neither uses nor moves
-batch statistics.
+the normalisation. Examples are crafted in eval mode and the mode is restored afterwards: crafting neither uses nor
+moves batch statistics.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ FREE_SETTINGS = ("num_workers", "memory_limit", "device", "trackers", "keep_chec
 class PretrainSettings(BaseModel):
     """Settings of :func:`nctransfer.pretrain`. The defaults are the paper's where it states them.
 
-    The paper states 200 epochs and SGDR from 0.1 to 0.0001; batch size, momentum and weight decay are the customary ones
-    of CIFAR training (128, 0.9, 5e-4).
+    The paper states 200 epochs and SGDR from 0.1 to 0.0001; batch size, momentum and weight decay are the customary
+    ones of CIFAR training (128, 0.9, 5e-4).
 
     Args:
         arch: A built-in encoder (``cifar_resnet18``, ``cifar_resnet20``, ``mlp``, ``vit``, ...) or a timm name.
@@ -35,9 +35,9 @@ class PretrainSettings(BaseModel):
         adversarial: Radius ε of adversarial training, in pixels of 255; None for none.
         attack_steps: Steps of the attack in training.
         attack_step_size: In pixels of 255; 2.5·ε/steps when left out.
-        robust_steps, robust_restarts, robust_limit: The attack that measures robust accuracy, and on how many test images.
+        robust_steps, robust_restarts, robust_limit: The attack that measures robust accuracy, and its number of images.
         schedule: ``sgdr`` (cosine) or ``constant``.
-        restart_every, restart_factor: Epochs of SGDR's first period and the growth of the next; no restart when left out.
+        restart_every, restart_factor: Epochs of SGDR's first period, and the growth of the next; else one period.
         accumulation: Parts into which a batch is split to save memory. BatchNorm and SupCon then see a part at a time.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         compile: Whether the network runs through ``torch.compile``.
@@ -131,7 +131,9 @@ def make_settings(**options: Any) -> PretrainSettings:
     for name in options:
         if name not in PretrainSettings.model_fields:
             raise UsageError(
-                f"unknown setting {name!r}", where="pretrain", remedy=near_names(name, tuple(PretrainSettings.model_fields))
+                f"unknown setting {name!r}",
+                where="pretrain",
+                remedy=near_names(name, tuple(PretrainSettings.model_fields)),
             )
     try:
         return PretrainSettings(**options)

@@ -12,7 +12,7 @@ from ..data import PixelLoader
 from ..models.networks import PENULTIMATE
 from .features import LayerFeatures, halving
 from .methods import TunedNetwork
-from .runtime import Runtime
+from ..training.runtime import Runtime
 
 __all__ = ["cached_accuracy", "run_split", "tuned_features"]
 

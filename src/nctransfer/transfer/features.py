@@ -18,7 +18,7 @@ from ..errors import DataError, ResourceError
 from ..metrics import measure
 from ..models import Network
 from ..models.networks import PENULTIMATE
-from .runtime import Runtime
+from ..training.runtime import Runtime
 
 __all__ = ["LayerFeatures", "extract_features", "halving", "is_out_of_memory", "measure_features"]
 

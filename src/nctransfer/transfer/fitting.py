@@ -15,7 +15,7 @@ from ..errors import ResourceError
 from .batches import Batches
 from .features import is_out_of_memory
 from .methods import TunedNetwork
-from .runtime import Runtime
+from ..training.runtime import Runtime
 
 __all__ = ["Diverged", "Fit", "FitOutcome", "cosine_factor", "fit"]
 

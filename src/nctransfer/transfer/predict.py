@@ -13,7 +13,7 @@ from torch import nn
 from ..data import Preprocess, image_files, read_image
 from ..errors import DataError
 from .handover import load_classifier
-from .runtime import Runtime
+from ..training.runtime import Runtime
 from .watch import Watch
 
 __all__ = ["Prediction", "predict"]

@@ -21,7 +21,7 @@ from .layer import LAYER
 from .linear import LINEAR
 from .linear_probe import ChosenProbe, choose_probe
 from .methods import TunedNetwork, TuningMethod
-from .runtime import Runtime
+from ..training.runtime import Runtime
 from .settings import TransferSettings
 from .skip import SCL, DirectSkip
 from .watch import Watch

@@ -1,4 +1,4 @@
-"""Devices, precision and processes, carried by Hugging Face Accelerate; the rest of the room sees only this."""
+"""Devices, precision and processes, carried by Hugging Face Accelerate; the rest of the package sees only this."""
 
 from __future__ import annotations
 

@@ -1,0 +1,158 @@
+"""Collapse as it stands: one pass over clean images; metrics of the encoder, the head and, on request, every layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data import PixelLoader
+from ..errors import DataError
+from ..metrics import ClassStatistics, cdnv, nc1
+from .batches import device_batches
+from .model import PretrainModel
+
+__all__ = ["measure_collapse"]
+
+SAMPLE_BYTES = 2 << 30
+"""Features of all layers together that are kept as samples; above it, layers are accumulated as class statistics."""
+
+
+@torch.no_grad()
+def measure_collapse(
+    model: PretrainModel,
+    loaders: dict[str, PixelLoader],
+    device: torch.device,
+    *,
+    num_classes: int,
+    layers: bool = False,
+) -> dict[str, Any]:
+    """Accuracy and collapse on each split, in eval mode, without augmentation and in the weights' own precision.
+
+    Args:
+        model: The model, not wrapped for several processes; its modes are restored afterwards.
+        loaders: Split name to loader; ``train`` first, since its class means serve the others.
+        device: Where the model lies.
+        num_classes: Number of classes K.
+        layers: Whether to measure every layer of the encoder as well.
+
+    Returns:
+        For each split ``accuracy`` (of the classifier, or of the nearest class mean where there is none),
+        ``ncm_accuracy`` (nearest class mean of the training features), and ``encoder``, ``head`` and ``layers`` with
+        ``nc1`` and ``cdnv``; a value that is undefined is None.
+
+    Raises:
+        DataError: a feature is NaN or infinite; the message names the layer.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        result: dict[str, Any] = {}
+        means: Tensor | None = None
+        for split, loader in loaders.items():
+            seen = _read(model, loader, device, num_classes, layers)
+            labels, features = seen["labels"], seen["encoder"]
+            if means is None:
+                means = _class_means(features, labels, num_classes)
+            nearest = torch.cdist(features.double(), means.double()).argmin(1)
+            ncm_accuracy = float((nearest == labels).double().mean())
+            predicted = seen["predicted"]
+            result[split] = {
+                "accuracy": ncm_accuracy if predicted is None else float((predicted == labels).double().mean()),
+                "ncm_accuracy": ncm_accuracy,
+                "encoder": _metrics(features, labels, num_classes),
+                "head": None if model.head.kind == "none" else _metrics(seen["head"], labels, num_classes),
+                "layers": {name: _metrics(kept, labels, num_classes) for name, kept in seen["layers"].items()},
+            }
+        return result
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _read(
+    model: PretrainModel, loader: PixelLoader, device: torch.device, num_classes: int, layers: bool
+) -> dict[str, Any]:
+    """Everything that one pass over a split gives, gathered over all processes."""
+    names = model.network.layers if layers else ()
+    widths = sum(min(4096, _width(model.network.layer_shapes[name])) for name in names)
+    streamed = 4 * widths * len(loader.split) > SAMPLE_BYTES
+    parts: dict[str, list[Tensor]] = {"labels": [], "encoder": [], "head": [], "predicted": []}
+    kept: dict[str, Any] = {name: [] for name in names}
+    classified = not isinstance(model.classifier, torch.nn.Identity)
+    for batch in device_batches(loader, device):
+        with model.network.taps(names) as taps:
+            features = model.network(batch.images)
+        projected = model.head(features)
+        parts["labels"].append(batch.labels)
+        parts["encoder"].append(features.float())
+        parts["head"].append(projected.float())
+        if classified:
+            parts["predicted"].append(model.classifier(projected).argmax(1))
+        for name in names:
+            layer = taps.features[name].float()
+            if not streamed:
+                kept[name].append(layer)
+                continue
+            if not kept[name]:
+                kept[name] = ClassStatistics(num_classes, layer.shape[1], scatter=True, device=device)
+            kept[name].update(layer, batch.labels)
+    seen: dict[str, Any] = {name: _gathered(torch.cat(rows)) for name, rows in parts.items() if rows}
+    seen.setdefault("predicted", None)
+    seen["layers"] = {
+        name: _gathered(torch.cat(rows)) if isinstance(rows, list) else _merged(rows) for name, rows in kept.items()
+    }
+    for name, matrix in (("encoder", seen["encoder"]), ("head", seen["head"]), *seen["layers"].items()):
+        if isinstance(matrix, Tensor) and not bool(matrix.isfinite().all()):
+            row = int((~matrix.isfinite()).any(1).nonzero()[0])
+            raise DataError(
+                f"row {row} of the features holds NaN or infinity",
+                where=f"layer {name}",
+                remedy="lower --lr, or leave half precision",
+            )
+    return seen
+
+
+def _width(shape: tuple[int, ...]) -> int:
+    return shape[0] if len(shape) != 2 else shape[1]
+
+
+def _class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64).index_add_(0, labels, features.double())
+    counts = torch.bincount(labels, minlength=num_classes)
+    means = sums / counts.clamp(min=1)[:, None]
+    # A class without images must not attract any: its mean lies infinitely far away.
+    return means.masked_fill((counts == 0)[:, None], torch.inf)
+
+
+def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: int) -> dict[str, float | None]:
+    values: dict[str, float | None] = {}
+    for name, metric in (("nc1", nc1), ("cdnv", cdnv)):
+        try:
+            if isinstance(features, Tensor):
+                values[name] = metric(features, labels, num_classes=num_classes)
+            else:
+                values[name] = metric(features)
+        except DataError:
+            # Undefined here: coinciding class means, or one sample a class. Bad features were refused before.
+            values[name] = None
+    return values
+
+
+def _several() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _gathered(rows: Tensor) -> Tensor:
+    """All processes' rows on the host; their numbers may differ."""
+    rows = rows.cpu()
+    if not _several():
+        return rows
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, rows)
+    return torch.cat(parts)
+
+
+def _merged(statistics: ClassStatistics) -> ClassStatistics:
+    return statistics.all_reduce() if _several() else statistics

@@ -1,0 +1,341 @@
+"""Pre-training from end to end: data, network, training with collapse watched, an encoder and a page at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, open_dataset
+from ..errors import UsageError
+from ..losses import SupCon
+from ..models import Network, wrap_module
+from ..models.heads import ProjectionHead
+from ..report import write_report
+from ..runs import RunFolder, describe_environment, save_tensors
+from .adversarial import robust_accuracy
+from .batches import TrainBatches, device_batches
+from .checkpoints import Checkpoints
+from .collapse import measure_collapse
+from .interrupt import StopRequest
+from .journal import Journal, flatten
+from .loop import EpochReport, Loop
+from .model import PretrainModel, build_loss, build_network
+from .runtime import Runtime
+from .settings import PretrainSettings, make_settings
+from .trackers import Listener, make_trackers
+
+__all__ = ["PretrainResult", "pretrain", "whole_train"]
+
+EVAL_BATCH = 500
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a pre-training run came to.
+
+    Attributes:
+        folder: The run folder; its path serves as ``model`` elsewhere.
+        result: The content of ``result.json``.
+    """
+
+    folder: Path
+    result: dict[str, Any]
+
+    @property
+    def final(self) -> dict[str, Any]:
+        """The last epoch's measurements."""
+        return self.result["final"]
+
+
+def pretrain(
+    data: str | Path | DataBundle,
+    out: str | Path = "runs/pretrain",
+    settings: PretrainSettings | None = None,
+    *,
+    network: nn.Module | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    download: bool = True,
+    listeners: Sequence[Listener] = (),
+    **options: Any,
+) -> PretrainResult:
+    """Train an encoder and watch its features collapse.
+
+    Args:
+        data: A data set by name, path or bundle. All of its training images are trained on (no validation split is
+            drawn, since nothing is chosen); its test images are only measured.
+        out: The run folder.
+        settings: What to do; or leave it out and give single settings as keyword arguments.
+        network: An encoder of one's own, mapping normalised images to (B, D), in place of ``settings.arch``.
+        resume: Go on with the run that stands in ``out``.
+        overwrite: Replace the run that stands in ``out``.
+        download: Whether a named data set may be downloaded.
+        listeners: Told each record of the metrics.
+        options: Fields of :class:`PretrainSettings`.
+
+    Returns:
+        The result; the encoder is ``out/checkpoints/final.safetensors``.
+
+    Raises:
+        UsageError: a setting cannot be meant, or the folder is not empty.
+        DataError: the data cannot be used.
+        PreemptedError: the run was told to stop by SIGTERM; it can be resumed.
+        ResourceError: the loss turned NaN, memory ran out, or the disk is full; the last good checkpoint is kept.
+    """
+    settings = _settings(settings, options)
+    runtime = Runtime(settings.device, settings.precision)
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        name = data.name if isinstance(data, DataBundle) else str(data)
+        own = type(network).__name__ if network is not None else None
+        config = {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
+        folder = Path(out)
+        fresh = not folder.exists() or not any(entry.name != ".lock" for entry in folder.iterdir())
+        run = RunFolder(out)
+        if runtime.is_main:
+            run = stack.enter_context(RunFolder.create(out, config=config, resume=resume, overwrite=overwrite))
+        runtime.wait()
+        if resume and (run.path / "result.json").is_file():
+            return PretrainResult(run.path, run.result())
+        try:
+            bundle = data if isinstance(data, DataBundle) else _open(data, settings, download)
+            work = _Work(bundle, settings, runtime, run, stop, network)
+            trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
+        except BaseException:
+            if fresh and runtime.is_main:
+                _undo(run.path)
+            raise
+        heard = [*listeners, *trackers] if runtime.is_main else []
+        for listener in heard:
+            stack.callback(listener.close)
+        return work.carry_out(heard, resume)
+
+
+def _settings(settings: PretrainSettings | None, options: dict[str, Any]) -> PretrainSettings:
+    if settings is None:
+        return make_settings(**options)
+    if options:
+        raise UsageError(f"settings were given twice: as an object and as {', '.join(options)}", where="pretrain")
+    return settings
+
+
+def _open(data: str | Path, settings: PretrainSettings, download: bool) -> DataBundle:
+    return open_dataset(
+        data, seed=settings.seed, limit=settings.limit, on_bad_image=settings.on_bad_image, download=download
+    )
+
+
+def _undo(folder: Path) -> None:
+    """Take back what a run wrote into an empty folder before it found that it cannot begin."""
+    for name in ("config.json", "environment.json"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def whole_train(bundle: DataBundle) -> ImageSplit:
+    """The training images with those that were drawn for validation put back; a validation split that came with the
+    data stays out."""
+    train, validation = bundle.train, bundle.validation
+    if "validation" not in bundle.report["source"]["drawn"]:
+        return train
+    indices = np.concatenate([train.indices, validation.indices])
+    labels = np.concatenate([train.labels, validation.labels])
+    order = np.argsort(indices, kind="stable")
+    return ImageSplit(train.source, indices[order], labels[order], train.class_names)
+
+
+class _Work:
+    """One run: its parts, put together once."""
+
+    def __init__(
+        self,
+        bundle: DataBundle,
+        settings: PretrainSettings,
+        runtime: Runtime,
+        run: RunFolder,
+        stop: StopRequest,
+        network: nn.Module | None,
+    ) -> None:
+        self.bundle, self.settings, self.runtime, self.run = bundle, settings, runtime, run
+        self.num_classes = len(bundle.class_names)
+        self.train = whole_train(bundle)
+        self.warnings = _doubts(settings, runtime, len(self.train))
+        torch.manual_seed(settings.seed)
+        self.network = build_network(settings) if network is None else _wrapped(network, settings)
+        head = ProjectionHead(
+            settings.head, self.network.feature_dim, layers=settings.head_layers, dim=settings.head_dim
+        )
+        scores = None if settings.loss == "supcon" else self.num_classes
+        self.model = PretrainModel(self.network, head, scores).to(runtime.device)
+        if settings.sync_batchnorm and runtime.world_size > 1:
+            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
+        self.loss = build_loss(settings, self.num_classes)
+        self.preprocess = Preprocess(size=self.network.size)
+        loader = self._loader(self.train, min(settings.batch_size, len(self.train)), shuffle=True, drop_last=True)
+        batches = TrainBatches(
+            loader,
+            runtime.device,
+            level=settings.augment,
+            views=2 if settings.loss == "supcon" else 1,
+            seed=settings.seed,
+            settings=settings.augment_settings,
+        )
+        self.loop = Loop(
+            self.model,
+            self.loss,
+            batches,
+            settings=settings,
+            runtime=runtime,
+            checkpoints=Checkpoints(run.checkpoints, settings.keep_checkpoints),
+            stop=stop,
+        )
+        self.clean = {
+            "train": self._loader(self.train, EVAL_BATCH),
+            "test": self._loader(bundle.test, EVAL_BATCH),
+        }
+
+    def _loader(self, split: ImageSplit, batch_size: int, **options: Any) -> PixelLoader:
+        return PixelLoader(
+            split,
+            self.preprocess,
+            batch_size=batch_size,
+            seed=self.settings.seed,
+            num_workers=self.settings.num_workers,
+            memory_limit=self.settings.memory_limit,
+            rank=self.runtime.rank,
+            world_size=self.runtime.world_size,
+            **options,
+        )
+
+    def carry_out(self, listeners: Sequence[Listener], resume: bool) -> PretrainResult:
+        began = time.perf_counter()
+        restored = self.loop.restore() if resume else False
+        journal = Journal(self.run, listeners, keep_until=self.loop.step if restored else 0, write=self.runtime.is_main)
+        self.loop.run(lambda report: self._after_epoch(report, journal), reported=journal.epochs)
+        if self.runtime.is_main:
+            self._save_encoder()
+            self.run.write_result(self._result(journal, time.perf_counter() - began))
+            write_report(self.run.path)
+        self.runtime.wait()
+        return PretrainResult(self.run.path, self.run.result())
+
+    def _after_epoch(self, report: EpochReport, journal: Journal) -> None:
+        record: dict[str, Any] = dict(vars(report))
+        last = report.epoch == self.settings.epochs
+        if report.epoch == 1 or last or report.epoch % self.settings.measure_every == 0:
+            measured = measure_collapse(
+                self.model,
+                self.clean,
+                self.runtime.device,
+                num_classes=self.num_classes,
+                layers=self.settings.measure_layers,
+            )
+            record |= flatten(measured)
+        if last and self.settings.adversarial is not None:
+            record["robust_accuracy"] = self._robust_accuracy()
+        if isinstance(self.loss, SupCon):
+            record["anchors_without_positive"] = self.loss.skipped
+            self.loss.skipped = 0
+        journal.write(record)
+
+    def _robust_accuracy(self) -> float:
+        settings, test = self.settings, self.bundle.test
+        assert settings.adversarial is not None
+        rows = np.linspace(0, len(test) - 1, min(settings.robust_limit, len(test))).astype(int)
+        loader = PixelLoader(test.subset(rows), self.preprocess, batch_size=250)
+        return robust_accuracy(
+            self.model,
+            ((batch.images, batch.labels) for batch in device_batches(loader, self.runtime.device)),
+            epsilon=settings.adversarial / 255,
+            steps=settings.robust_steps,
+            restarts=settings.robust_restarts,
+            seed=settings.seed,
+        )
+
+    def _save_encoder(self) -> None:
+        facts, settings = self.network.provenance, self.settings
+        described = self.network.describe()
+        save_tensors(
+            self.run.checkpoints / "final.safetensors",
+            self.network.encoder.state_dict(),
+            {
+                "kind": "encoder",
+                "arch": facts.get("arch"),
+                "arch_arguments": facts.get("arch_arguments"),
+                "image_size": self.network.size,
+                **described["preprocess"],
+                "feature_dim": self.network.feature_dim,
+                "class_names": list(self.bundle.class_names),
+                "source": self.bundle.name,
+                "loss": settings.loss,
+                "epochs": settings.epochs,
+                "seed": settings.seed,
+                "license": None,
+            },
+        )
+
+    def _result(self, journal: Journal, seconds: float) -> dict[str, Any]:
+        final = journal.records[-1]
+        environment = describe_environment()
+        return {
+            "kind": "pretrain",
+            "dataset": {
+                "name": self.bundle.name,
+                "num_classes": self.num_classes,
+                "class_names": list(self.bundle.class_names),
+                "report": self.bundle.report,
+            },
+            "model": self.network.describe(),
+            "loss": self.settings.loss,
+            "loss_arguments": {name: value for name, value in vars(self.loss).items() if isinstance(value, float)},
+            "settings": self.settings.model_dump(mode="json"),
+            "splits": {"train": len(self.train), "test": len(self.bundle.test)},
+            "steps": self.loop.num_steps,
+            "final": {name: value for name, value in final.items() if name != "layers"},
+            "layers": final.get("layers") or [],
+            "history": journal.records,
+            "seed": self.settings.seed,
+            "versions": environment["versions"],
+            "warnings": self.warnings,
+            "cost": {"seconds": seconds, "training_seconds": final["seconds"]},
+            "hardware": {name: environment[name] for name in ("processor", "cores", "devices")},
+        }
+
+
+def _wrapped(network: nn.Module, settings: PretrainSettings) -> Network:
+    if isinstance(network, Network):
+        return network
+    return wrap_module(network, size=settings.image_size).optimise_layout()
+
+
+def _doubts(settings: PretrainSettings, runtime: Runtime, num_images: int) -> list[str]:
+    """Warnings about settings that can be meant but seldom are; errors about those that cannot."""
+    batch_size = min(settings.batch_size, num_images)
+    if batch_size % runtime.world_size:
+        raise UsageError(
+            f"batches of {batch_size} cannot be shared evenly by {runtime.world_size} processes",
+            where="--batch-size",
+            remedy=f"use a multiple of {runtime.world_size}",
+        )
+    if settings.precision == "fp16" and runtime.device.type == "cpu":
+        raise UsageError("fp16 needs a GPU", where="--precision fp16", remedy="use --precision bf16 or fp32")
+    if settings.sync_batchnorm and runtime.device.type == "cpu":
+        raise UsageError("BatchNorm is synchronised on GPUs only", where="--sync-batchnorm", remedy="leave it out")
+    found = []
+    if settings.loss == "supcon" and settings.augment == 1:
+        found.append("SupCon at augmentation level 1 sees two identical views of every image")
+    if settings.loss == "supcon" and settings.accumulation > 1:
+        found.append("with accumulation, SupCon contrasts within each part of a batch, not within the whole")
+    for sentence in found:
+        warnings.warn(sentence, UserWarning, stacklevel=5)
+    return found

@@ -1,0 +1,170 @@
+"""Metrics on their way to where people watch them: the terminal, TensorBoard, Weights & Biases, MLflow."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from ..errors import SetupError, UsageError, near_names
+
+__all__ = ["TRACKERS", "Listener", "TerminalTable", "make_trackers"]
+
+
+class Listener(Protocol):
+    """Something that is told each record of ``metrics.jsonl`` as it is written."""
+
+    def __call__(self, record: dict[str, Any]) -> None: ...
+
+    def close(self) -> None:
+        """The run has ended, well or not."""
+        ...
+
+
+def make_trackers(names: tuple[str, ...], folder: Path, config: dict[str, Any]) -> list[Listener]:
+    """The trackers of these names, each writing under ``folder`` where it writes locally.
+
+    Raises:
+        UsageError: a name is unknown.
+        SetupError: its package is not installed.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise UsageError(f"unknown tracker {name!r}", where="--tracker", remedy=near_names(name, tuple(TRACKERS)))
+    return [TRACKERS[name](folder, config) for name in names]
+
+
+class TensorBoardTracker:
+    """Scalars for TensorBoard, under ``tensorboard/`` of the run folder."""
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        _need("tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        for name, value in scalars(record).items():
+            self._writer.add_scalar(name, value, global_step=record["epoch"])
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandbTracker:
+    """A run of the W&B project ``nctransfer``; its own environment variables say where and whether online."""
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self._run = _need("wandb").init(project="nctransfer", name=folder.name, dir=str(folder), config=config)
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        self._run.log(scalars(record), step=record["epoch"])
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class MLflowTracker:
+    """A run of the MLflow experiment ``nctransfer``, in ``mlruns/`` of the run folder unless it is told otherwise."""
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        import os
+
+        self._mlflow = _need("mlflow")
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            self._mlflow.set_tracking_uri((folder / "mlruns").absolute().as_uri())
+        self._mlflow.set_experiment("nctransfer")
+        self._mlflow.start_run(run_name=folder.name)
+        self._mlflow.log_params({key: str(value)[:500] for key, value in config.items()})
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        self._mlflow.log_metrics(scalars(record), step=int(record["epoch"]))
+
+    def close(self) -> None:
+        self._mlflow.end_run()
+
+
+TRACKERS: dict[str, Callable[[Path, dict[str, Any]], Listener]] = {
+    "tensorboard": TensorBoardTracker,
+    "wandb": WandbTracker,
+    "mlflow": MLflowTracker,
+}
+
+
+class TerminalTable:
+    """The measured epochs as a table: redrawn in place in a terminal, one plain line an epoch elsewhere.
+
+    Args:
+        epochs: Number of epochs of the run.
+        console: Where to write; a new one on standard output when left out.
+    """
+
+    COLUMNS = ("train_loss", "train_accuracy", "test_accuracy", "nc1", "nc1_test", "head_nc1")
+
+    def __init__(self, epochs: int, console: Any = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.epochs = epochs
+        self.console = console or Console()
+        self._records: list[dict[str, Any]] = []
+        self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
+        if self._live is not None:
+            self._live.start()
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        if self._records and "nc1" not in self._records[-1]:
+            self._records.pop()
+        self._records.append(record)
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+        elif "nc1" in record:
+            cells = [f"{name} {_short(record[name])}" for name in self.COLUMNS if record.get(name) is not None]
+            self.console.print(
+                f"epoch {record['epoch']}/{self.epochs}  {'  '.join(cells)}",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _table(self) -> Any:
+        from rich.table import Table
+
+        shown = [name for name in self.COLUMNS if any(record.get(name) is not None for record in self._records)]
+        table = Table("epoch", *(name.replace("_", " ") for name in shown))
+        for record in self._records[-12:]:
+            table.add_row(f"{record['epoch']}/{self.epochs}", *(_short(record.get(name)) for name in shown))
+        return table
+
+
+def scalars(record: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a record, without the epoch and the step that they belong to.
+
+    Example:
+        >>> scalars({"epoch": 1, "step": 9, "nc1": 0.5, "layers": []})
+        {'nc1': 0.5}
+    """
+    return {
+        name: float(value)
+        for name, value in record.items()
+        if isinstance(value, int | float) and name not in ("epoch", "step")
+    }
+
+
+def _need(package: str) -> ModuleType:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise SetupError(
+            f"the package {package} is not installed", where="--tracker", remedy="pip install nctransfer[tracking]"
+        ) from error
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

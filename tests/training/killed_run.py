@@ -1,0 +1,41 @@
+"""A pre-training run that ends itself with a real signal at a chosen moment; started by the tests as a process.
+
+Arguments: the moment, then those of ``nctransfer``. Moments: ``step:N:SIGNAL`` after the work of step N, ``save:N:KILL``
+while the N-th file of a checkpoint is being put in place, ``none``.
+"""
+
+import os
+import signal
+import sys
+
+from nctransfer.cli import main
+from nctransfer.runs import atomic
+from nctransfer.training import loop
+
+moment, *words = sys.argv[1:]
+kind, number, name = moment.split(":") if moment != "none" else ("none", "0", "")
+
+train_step, replace = loop.Loop._step_once, os.replace
+replaced = 0
+
+
+def step_and_signal(self, images, labels):
+    train_step(self, images, labels)
+    if self.step == int(number):
+        os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
+
+
+def replace_or_die(source, target):
+    global replaced
+    if "step-" in str(target):
+        replaced += 1
+        if replaced == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+
+
+if kind == "step":
+    loop.Loop._step_once = step_and_signal
+elif kind == "save":
+    atomic.os.replace = replace_or_die
+main(words)
