@@ -116,10 +116,11 @@ def drop_bad(
     if not bad:
         return splits, findings, bad
     total = sum(len(split) for split in splits.values())
+    listed = "; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad)
     if on_bad_image == "stop":
         raise DataError(
             f"{len(bad)} of {total} images cannot be read",
-            where="; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad),
+            where=listed,
             remedy="mend or remove them, or pass --on-bad-image skip",
         )
     if skipped_csv is not None:
@@ -127,7 +128,7 @@ def drop_bad(
     if len(bad) > skip_limit * total:
         raise DataError(
             f"{len(bad)} of {total} images cannot be read, more than the share of {skip_limit:.3g} that may be skipped",
-            where="; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad),
+            where=listed,
             remedy="mend them, or raise the skip limit",
         )
     good = {name: np.flatnonzero([not reason for reason in found.reason]) for name, found in findings.items()}
@@ -137,7 +138,9 @@ def drop_bad(
         if len(lost):
             names = ", ".join(repr(split.class_names[label]) for label in lost)
             raise DataError(
-                f"no readable image of {names} is left in {name}", where=place, remedy="add images, or leave it out"
+                f"no readable image of {names} is left in {name}",
+                where=f"{place}: {listed}",
+                remedy="mend or add images, or leave the class out",
             )
     return kept, {name: found.keep(good[name]) for name, found in findings.items()}, bad
 
