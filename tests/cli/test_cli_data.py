@@ -17,7 +17,7 @@ def folder(tmp_path):
     for seed, name in enumerate(("[red]cat", "<i>dög &")):
         (tmp_path / "set" / name).mkdir(parents=True)
         for index in range(20):
-            pixels = np.random.default_rng(10 * seed + index).integers(0, 256, (6, 7, 3), dtype=np.uint8)
+            pixels = np.random.default_rng(100 * seed + index).integers(0, 256, (6, 7, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "set" / name / f"{index}.png")
     return tmp_path / "set"
 
