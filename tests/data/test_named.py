@@ -1,9 +1,11 @@
 """Data sets by name, read from tiny files in torchvision's own layouts, and what is said where they are missing."""
 
 import hashlib
+import os
 import pickle
 import struct
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,3 +215,20 @@ def test_torch_data_sets():
         bundle_from_torch(normalised, check=False).train.image(0)
     with pytest.raises(DataError, match=r"must lie in \[0, 1\), got 1 at row 1"):
         bundle_from_torch(plain, class_names=("one",))
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not os.environ.get("NCTRANSFER_DATA"), reason="NCTRANSFER_DATA is not set")
+@pytest.mark.parametrize(
+    ("name", "num_classes", "size"), [("cifar10", 10, 32), ("cifar100", 100, 32), ("mnist", 10, 28)]
+)
+def test_real_sets(name, num_classes, size):
+    bundle = open_dataset(name, limit=20 * num_classes, check=False, download=False)
+    assert len(bundle.class_names) == num_classes
+    assert len(bundle.train) == 16 * num_classes
+    assert len(bundle.test) == 10_000
+    assert bundle.train.image(0).size == (size, size)
+    missing = any("missing" in note for note in bundle.report["notes"])
+    assert missing == (
+        name == "cifar10" and len(list((Path(os.environ["NCTRANSFER_DATA"]) / name).glob("train-*"))) < 4
+    )

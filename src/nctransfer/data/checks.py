@@ -134,14 +134,7 @@ def drop_bad(
     good = {name: np.flatnonzero([not reason for reason in found.reason]) for name, found in findings.items()}
     kept = {name: split.subset(good[name]) for name, split in splits.items()}
     for name, split in kept.items():
-        lost = np.flatnonzero((split.counts() == 0) & (splits[name].counts() > 0))
-        if len(lost):
-            names = ", ".join(repr(split.class_names[label]) for label in lost)
-            raise DataError(
-                f"no readable image of {names} is left in {name}",
-                where=f"{place}: {listed}",
-                remedy="mend or add images, or leave the class out",
-            )
+        _check_not_emptied(splits[name], split, f"{name} of {place}: {listed}")
     return kept, {name: found.keep(good[name]) for name, found in findings.items()}, bad
 
 
@@ -188,6 +181,15 @@ def find_duplicates(splits: dict[str, ImageSplit], findings: dict[str, Findings]
     clashing = {digest for digest, labels in classes.items() if digest and len(labels) > 1}
     result["conflicting_labels"] = sum(digest in clashing for found in findings.values() for digest in found.pixel_hash)
     return result
+
+
+def _check_not_emptied(before: ImageSplit, after: ImageSplit, where: str) -> None:
+    lost = np.flatnonzero((after.counts() == 0) & (before.counts() > 0))
+    if len(lost):
+        names = ", ".join(repr(before.class_names[label]) for label in lost)
+        raise DataError(
+            f"no readable image of {names} is left", where=where, remedy="mend or add images, or leave the class out"
+        )
 
 
 def _write_csv(path: Path, bad: list[dict[str, str]]) -> None:
