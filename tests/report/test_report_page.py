@@ -123,6 +123,7 @@ def test_page_says_what_was_measured(page: Reader) -> None:
         "train/a.png test/b.png",
         "2 with the same pixels",
         "nctransfer predict runs/demo photo.jpg",
+        'for found in nctransfer.predict("runs/demo", ["photo.jpg"]):',
         "apache-2.0",
         "Example CPU at 2.0 GHz",
         "row 17 of digits",

@@ -97,8 +97,8 @@ def use_section(source: Source) -> Section:
             Code(f"nctransfer predict {shown} photo.jpg", "Class and probability of an image, or of a folder of them"),
             Code(f"nctransfer predict {shown} photos/ --csv", "The same as CSV (or --json)"),
             Code(
-                f"import nctransfer\n\nfor row in nctransfer.predict({json.dumps(path, ensure_ascii=False)}, "
-                '["photo.jpg"]):\n    print(row)',
+                f"import nctransfer\n\nfor found in nctransfer.predict({json.dumps(path, ensure_ascii=False)}, "
+                '["photo.jpg"]):\n    print(found.label, found.probability)',
                 "From Python",
             ),
         ],
