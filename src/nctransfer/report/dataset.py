@@ -37,7 +37,7 @@ def data_section(result: dict[str, Any]) -> Section:
     shown = set(warnings_of(result))
     for note in notes if isinstance(notes, list) else []:
         if words(note) and sentence(note) not in shown:
-            blocks.append(Note(sentence(note)) if note.startswith("warning") else Prose(sentence(note)))
+            blocks.append(Note(sentence(note)) if words(note).startswith("warning") else Prose(sentence(note)))
     blocks += _lists(report)
     if counts := _counts(report.get("counts"), names):
         blocks.append(Details("Images of each class", [counts]))
