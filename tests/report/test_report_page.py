@@ -115,9 +115,15 @@ def test_page_says_what_was_measured(page: Reader) -> None:
         "1.18 → 0.220",
         "64 ms",
         "✓ chosen",
-        "2 images stand in both the training and the test split.",
+        "2 test images also stand in train, pixel for pixel.",
+        "Test drawn from the training images, stratified, seed 0.",
+        "8 × 8 pixels (90.0 % of them); width 8 to 640 (median 12.5), height 8 to 480 (median 8)",
+        "train/cat/1.jpg cat is truncated",
+        "train/cat/.DS_Store – hidden",
+        "train/a.png test/b.png",
+        "2 with the same pixels",
         "nctransfer predict runs/demo photo.jpg",
-        "train/cat/broken.jpg",
+        'for found in nctransfer.predict("runs/demo", ["photo.jpg"]):',
         "apache-2.0",
         "Example CPU at 2.0 GHz",
         "row 17 of digits",
@@ -280,6 +286,14 @@ def test_summary_page_links_to_every_run(make_result: Callable, make_folder: Cal
     said = reader.text.replace("\xa0", " ")
     assert "SCL fine-tuning of resnet18 reaches 98.3 ± 0.2 % on the test images (mean ± spread over 3 runs)" in said
     assert "3.4 points above a linear probe on average and above it in 3 of 3 runs." in said
+
+
+def test_summary_of_runs_that_only_measured(make_result: Callable, make_folder: Callable) -> None:
+    layers = make_result(2)["layers"]
+    runs = [{"folder": "a", "model": "net", "seed": seed, "dataset": "digits", "layers": layers} for seed in range(2)]
+    reader = read(make_folder({"kind": "summary", "runs": runs}))
+    assert "Of 2 runs, a linear probe does best on penultimate of net" in reader.text
+    assert "digits · net · 2 runs" in reader.text
 
 
 @pytest.mark.parametrize(
