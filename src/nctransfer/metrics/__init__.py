@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .calibration import nc1_calibrated
 from .classifier import ncc_agreement, self_duality
 from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
 from .measure import METRICS, Collapse, measure
@@ -23,6 +24,7 @@ __all__ = [
     "etf_error",
     "measure",
     "nc1",
+    "nc1_calibrated",
     "nc1_null",
     "ncc_agreement",
     "numerical_rank",
