@@ -12,7 +12,7 @@ are of like size:
     Q⁻¹ = M (I − bΣ_W)⁻¹ Mᵀ − (tr Σ_W − h)/n,   b = tr(Q)/n,   h = tr(QH),
 
 two numbers found by iteration; b = h = 0 is plain noise subtraction. A product of two such inverses needs one more factor,
-from the derivative of that equation: with B = M(I − bΣ_W)⁻¹Σ_W(I − bΣ_W)⁻¹Mᵀ and τ = (tr Σ_W² − tr((QH)²))/n,
+from the derivative of that equation: with B = M(I − bΣ_W)⁻¹Σ_W(I − bΣ_W)⁻¹Mᵀ and τ = tr(P⊥Σ_W P⊥Σ_W)/n outside the span of the means,
 
     NC1 = tr(QBQ)/(1 + u) − τ tr(Q²),   u = (tr(QBQ) − τ tr(Q²))/(n + τ tr(Q²)).
 
@@ -39,7 +39,7 @@ __all__ = ["CalibratedNC1", "nc1_calibrated"]
 
 MOST_PAIRS = 512
 PAIR_BYTES = 256 << 20
-LARGEST_ERROR = 0.5
+LARGEST_ERROR = 0.3
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,9 @@ def _many_dimensions(noise: _Noise) -> CalibratedNC1:
     inverse, shaped = _resolvent(noise, signal)
     aligned = inverse @ signal
     number = noise.per_class
-    rest = max(0.0, noise.powers[1] - float((aligned @ aligned).trace())) * float((inverse @ noise.shares @ inverse).trace())
-    plain = float((inverse @ shaped.T @ noise.spread @ shaped @ inverse).trace())
+    outside = noise.powers[1] - 2 * float((inverse @ noise.second).trace()) + float((aligned @ aligned).trace())
+    rest = max(0.0, outside) * float((inverse @ noise.shares @ inverse).trace())
+    plain = float((inverse @ shaped @ inverse).trace())
     vertex = (plain - rest) / (number + rest)
     value = plain / (1 + vertex) - rest
     if not value > 0:
@@ -213,15 +214,20 @@ def _many_dimensions(noise: _Noise) -> CalibratedNC1:
 
 
 def _resolvent(noise: _Noise, signal: Tensor) -> tuple[Tensor, Tensor]:
-    """Q, and (R − bL)⁻¹R for R = MMᵀ and L = MΣMᵀ, at the fixed point; found from above, where Q⁻¹ is surely positive."""
+    """Q and B at the fixed point, found from above, where Q⁻¹ is surely positive.
+
+    M(I − bΣ)⁻¹Mᵀ is R(R − bL)⁻¹R with R = MMᵀ and L = MΣMᵀ if Σ keeps the span of the means; what Σ leads out of the span
+    is added to second order in b.
+    """
     gram, spread, trace = noise.gram, noise.spread, noise.powers[0]
     limit = 0.98 / float(torch.linalg.eigvals(torch.linalg.solve(gram, spread)).real.max().clamp_min(1e-300))
     pull, share = min(float((torch.linalg.inv(gram) @ noise.shares).trace()), limit), 1.0
+    outward = noise.second + noise.powers[2] * noise.shares - spread @ torch.linalg.solve(gram, spread)
     best: tuple[float, float] | None = None
     step = 0.5
     for _ in range(2000):
         shaped = torch.linalg.solve(gram - pull * spread, gram)
-        matrix = gram @ shaped - (1 - share) * noise.level
+        matrix = gram @ shaped + pull**2 * outward - (1 - share) * noise.level
         matrix = (matrix + matrix.T) / 2
         lower, failed = torch.linalg.cholesky_ex(matrix)
         if int(failed):
@@ -235,7 +241,7 @@ def _resolvent(noise: _Noise, signal: Tensor) -> tuple[Tensor, Tensor]:
         reach = min(1.0, max(0.0, float((inverse @ signal).trace()) / trace))
         if abs(aim - pull) <= 1e-9 * pull and abs(reach - share) <= 1e-9:
             if aim < limit:
-                return inverse, shaped
+                return inverse, shaped.T @ spread @ shaped + 2 * pull * outward
             break
         pull, share = pull + step * (aim - pull), share + step * (reach - share)
         step = min(0.5, step * 1.1)
