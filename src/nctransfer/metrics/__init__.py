@@ -9,15 +9,19 @@ from .measure import METRICS, Collapse, measure
 from .noise_floor import NoiseFloor, nc1_null
 from .rank import numerical_rank
 from .statistics import ClassStatistics
+from .training import CollapseLogger, collapse_callback, collapse_metric
 from .variability import cdnv, class_separation, nc1, vci
 
 __all__ = [
     "METRICS",
     "ClassStatistics",
     "Collapse",
+    "CollapseLogger",
     "NoiseFloor",
     "cdnv",
     "class_separation",
+    "collapse_callback",
+    "collapse_metric",
     "equiangularity",
     "equinorm",
     "etf_angle_error",

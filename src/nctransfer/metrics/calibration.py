@@ -131,6 +131,8 @@ def calibrated_of(source: Samples, spectrum: Spectrum, weighting: str, seed: int
     weights = (shares / shares.sum() / (counts - 1).clamp(min=1)).to(spectrum.values.device)
     read = read_deviations(source, directions=spectrum.directions, weights=weights)
     assert read.gram is not None
+    if not float(read.squares.sum()) > 0:
+        return CalibratedNC1(0.0, 0.0)
     if classes - 1 > dim:
         estimate = _few_dimensions(read.gram, spectrum, counts)
     else:
