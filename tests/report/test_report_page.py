@@ -115,9 +115,15 @@ def test_page_says_what_was_measured(page: Reader) -> None:
         "1.18 → 0.220",
         "64 ms",
         "✓ chosen",
-        "2 images stand in both the training and the test split.",
+        "2 test images also stand in train, pixel for pixel.",
+        "Test drawn from the training images, stratified, seed 0.",
+        "8 × 8 pixels (90.0 % of them); width 8 to 640 (median 12.5), height 8 to 480 (median 8)",
+        "train/cat/1.jpg cat is truncated",
+        "train/cat/.DS_Store – hidden",
+        "train/a.png test/b.png",
+        "2 with the same pixels",
         "nctransfer predict runs/demo photo.jpg",
-        "train/cat/broken.jpg",
+        'for found in nctransfer.predict("runs/demo", ["photo.jpg"]):',
         "apache-2.0",
         "Example CPU at 2.0 GHz",
         "row 17 of digits",
@@ -183,12 +189,27 @@ def _paths(value: Any, here: tuple = ()) -> list[tuple]:
     return [here] * bool(here) + [path for key, item in inner for path in _paths(item, (*here, key))]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+@settings(max_examples=5, **SETTINGS)
 @given(data=st.data())
 def test_no_value_of_any_kind_loses_the_page(
     data: st.DataObject, make_result: Callable, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    result = make_result(3)
+    _spoil_and_read(data, make_result(3), tmp_path_factory.mktemp("run"))
+
+
+@pytest.mark.slow
+@settings(max_examples=100, **SETTINGS)
+@given(data=st.data())
+def test_no_value_of_any_kind_loses_the_page_at_length(
+    data: st.DataObject, make_result: Callable, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    _spoil_and_read(data, make_result(3), tmp_path_factory.mktemp("run"))
+
+
+def _spoil_and_read(data: st.DataObject, result: dict[str, Any], folder: Path) -> None:
     # Four layers are enough, and keep the draw of a path from landing among them nearly always.
     result["layers"], result["trials"] = result["layers"][:4], result["trials"][:3]
     result["layers_after"] = {key: layers[:4] for key, layers in result["layers_after"].items()}
@@ -201,7 +222,6 @@ def test_no_value_of_any_kind_loses_the_page(
             target = target[key] if isinstance(target, dict | list) and _holds(target, key) else None
         if isinstance(target, dict | list) and _holds(target, path[-1]):
             target[path[-1]] = copy.deepcopy(data.draw(odd))
-    folder = tmp_path_factory.mktemp("run")
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     read(folder)
 
@@ -266,6 +286,14 @@ def test_summary_page_links_to_every_run(make_result: Callable, make_folder: Cal
     said = reader.text.replace("\xa0", " ")
     assert "SCL fine-tuning of resnet18 reaches 98.3 ± 0.2 % on the test images (mean ± spread over 3 runs)" in said
     assert "3.4 points above a linear probe on average and above it in 3 of 3 runs." in said
+
+
+def test_summary_of_runs_that_only_measured(make_result: Callable, make_folder: Callable) -> None:
+    layers = make_result(2)["layers"]
+    runs = [{"folder": "a", "model": "net", "seed": seed, "dataset": "digits", "layers": layers} for seed in range(2)]
+    reader = read(make_folder({"kind": "summary", "runs": runs}))
+    assert "Of 2 runs, a linear probe does best on penultimate of net" in reader.text
+    assert "digits · net · 2 runs" in reader.text
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ..errors import PreemptedError
 from ..transfer.grid import run_grid
 from ..transfer.plan import plan_run
 from ..transfer.result import RunResult
@@ -37,10 +39,15 @@ def launch(
         for job in jobs:
             console.print(plan_run(job).text(), markup=False, highlight=False)
         return
+    signal.signal(signal.SIGTERM, _stop)
     folder = out or Path("runs") / _default_name(jobs)
     result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())
     _print(console, result)
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise PreemptedError("told to stop", where="SIGTERM", remedy="finished steps are kept; go on with --resume")
 
 
 def _jobs(data: str, models: list[str] | None, sources: list[dict[str, Any]], seeds: int) -> list[TransferSettings]:

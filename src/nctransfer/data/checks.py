@@ -116,10 +116,11 @@ def drop_bad(
     if not bad:
         return splits, findings, bad
     total = sum(len(split) for split in splits.values())
+    listed = "; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad)
     if on_bad_image == "stop":
         raise DataError(
             f"{len(bad)} of {total} images cannot be read",
-            where="; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad),
+            where=listed,
             remedy="mend or remove them, or pass --on-bad-image skip",
         )
     if skipped_csv is not None:
@@ -127,18 +128,13 @@ def drop_bad(
     if len(bad) > skip_limit * total:
         raise DataError(
             f"{len(bad)} of {total} images cannot be read, more than the share of {skip_limit:.3g} that may be skipped",
-            where="; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad),
+            where=listed,
             remedy="mend them, or raise the skip limit",
         )
     good = {name: np.flatnonzero([not reason for reason in found.reason]) for name, found in findings.items()}
     kept = {name: split.subset(good[name]) for name, split in splits.items()}
     for name, split in kept.items():
-        lost = np.flatnonzero((split.counts() == 0) & (splits[name].counts() > 0))
-        if len(lost):
-            names = ", ".join(repr(split.class_names[label]) for label in lost)
-            raise DataError(
-                f"no readable image of {names} is left in {name}", where=place, remedy="add images, or leave it out"
-            )
+        _check_not_emptied(splits[name], split, f"{name} of {place}: {listed}")
     return kept, {name: found.keep(good[name]) for name, found in findings.items()}, bad
 
 
@@ -185,6 +181,15 @@ def find_duplicates(splits: dict[str, ImageSplit], findings: dict[str, Findings]
     clashing = {digest for digest, labels in classes.items() if digest and len(labels) > 1}
     result["conflicting_labels"] = sum(digest in clashing for found in findings.values() for digest in found.pixel_hash)
     return result
+
+
+def _check_not_emptied(before: ImageSplit, after: ImageSplit, where: str) -> None:
+    lost = np.flatnonzero((after.counts() == 0) & (before.counts() > 0))
+    if len(lost):
+        names = ", ".join(repr(before.class_names[label]) for label in lost)
+        raise DataError(
+            f"no readable image of {names} is left", where=where, remedy="mend or add images, or leave the class out"
+        )
 
 
 def _write_csv(path: Path, bad: list[dict[str, str]]) -> None:

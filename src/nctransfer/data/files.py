@@ -46,4 +46,7 @@ def read_image(path: Path) -> Image.Image:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=shown(os.fspath(path))) from error
-    return decode(content)
+    try:
+        return decode(content)
+    except DataError as error:
+        raise DataError(error.what, where=shown(os.fspath(path)), remedy=error.remedy) from error

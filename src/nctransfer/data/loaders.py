@@ -6,26 +6,22 @@ one. The bits are the same on each road.
 
 from __future__ import annotations
 
-from collections import deque
+import contextlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
 import psutil
 import torch
 
-from ..errors import NCTransferError, ResourceError, UsageError
+from ..errors import UsageError
 from .order import random_order
 from .parallel import for_each
 from .preprocess import Preprocess
 from .splits import ImageSplit
-from .workers import decode_rows, start_pool
+from .workers import decode_in_workers
 
 __all__ = ["Batch", "PixelLoader", "pixels_of"]
-
-_AHEAD = 2  # batches that each worker may be ahead
 
 
 @dataclass
@@ -133,26 +129,10 @@ class PixelLoader:
             for rows in batches:
                 yield rows, _decode(self.split, self.preprocess, rows)
         else:
-            yield from self._from_workers(batches)
-
-    def _from_workers(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-        pool: ProcessPoolExecutor = start_pool(self.num_workers, self.split, self.preprocess)
-        waiting: deque[tuple[np.ndarray, Future]] = deque()
-        try:
-            for rows in batches:
-                waiting.append((rows, pool.submit(decode_rows, rows)))
-                if len(waiting) > _AHEAD * self.num_workers:
-                    yield _result(waiting.popleft())
-            while waiting:
-                yield _result(waiting.popleft())
-        except BrokenProcessPool as error:
-            raise ResourceError(
-                "a worker process that decodes images died",
-                where=f"{self.num_workers} workers",
-                remedy="probably for want of memory; lower --num-workers (0 needs none) and go on with --resume",
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            decoded = decode_in_workers(self.split, self.preprocess, batches, self.num_workers)
+            with contextlib.closing(decoded):
+                for rows, array in zip(batches, decoded, strict=True):
+                    yield rows, torch.from_numpy(array)
 
 
 def pixels_of(split: ImageSplit, preprocess: Preprocess) -> torch.Tensor:
@@ -175,11 +155,3 @@ def _decode(split: ImageSplit, preprocess: Preprocess, rows: np.ndarray, what: s
 
     for_each(decode, len(rows), what=what)
     return torch.from_numpy(pixels)
-
-
-def _result(entry: tuple[np.ndarray, Future]) -> tuple[np.ndarray, torch.Tensor]:
-    rows, future = entry
-    result = future.result()
-    if isinstance(result, NCTransferError):
-        raise result
-    return rows, torch.from_numpy(result)

@@ -85,6 +85,7 @@ class Preprocess:
             wide, high = int(short * width / height), short
         left, top = round((wide - self.size) / 2), round((high - self.size) / 2)
         if max(wide, high) > _LONGEST * short:
+            # The kernel still sees what lies beyond the box.
             across, down = width / wide, height / high
             box = (left * across, top * down, (left + self.size) * across, (top + self.size) * down)
             box = (max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height)))

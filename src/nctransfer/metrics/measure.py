@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, NCTransferError, UsageError, near_names
+from .calibration import calibrated_of
 from .classifier import agreement_of, as_weight, check_width, present_rows, self_duality_of
 from .geometry import centred_means, equiangularity_of, equinorm_of, etf_angle_error_of, etf_error_of
 from .inputs import Samples, as_vector, check_weighting, exact_products
@@ -265,7 +266,10 @@ class _Work:
         return floor_of(self._samples("the noise floor"), self.weighting, self.permutations, self.seed)
 
     def _calibrated(self) -> float:
-        raise DataError("not available")
+        samples = self._samples("calibrated NC1")
+        estimate = calibrated_of(samples, self._known(), self.weighting, self.seed)
+        self.notes["nc1_calibrated"] = f"standard error {100 * estimate.relative_error:.1f} %"
+        return estimate.value
 
     def _all_counts(self) -> list[int]:
         assert isinstance(self.source, Samples)

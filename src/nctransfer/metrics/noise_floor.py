@@ -36,7 +36,7 @@ class NoiseFloor:
     Attributes:
         mean: Mean over permutations.
         std: Standard deviation over permutations.
-        standard_error: Standard error of the mean, std/√permutations.
+        standard_error: Standard error of the mean: that of the permutations, and what the units add to it.
         values: The value of each permutation.
     """
 
@@ -98,8 +98,13 @@ def floor_of(source: Samples, weighting: str, permutations: int, seed: int, *, e
     sums, sizes, plan = _units(source, generator, exact)
     values = [_one(sums, sizes, source.counts, weighting, deal) for deal in _deals(plan, generator, permutations)]
     table = torch.tensor(values, dtype=torch.float64)
-    std = float(table.std())
-    return NoiseFloor(float(table.mean()), std, std / permutations**0.5, tuple(values))
+    mean, std = float(table.mean()), float(table.std())
+    variance = std**2 / permutations
+    if len(sizes) < len(source.labels):
+        # All deals share the units, whose spread stands for that of the rows with U - K degrees of freedom.
+        rank = min(len(source.counts) - 1, sums.shape[1])
+        variance += mean**2 * 2 / ((len(sizes) - len(source.counts)) * rank)
+    return NoiseFloor(mean, std, variance**0.5, tuple(values))
 
 
 def _units(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -80,7 +81,7 @@ def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> floa
             continue
         if size == 0:
             continue
-        rows = rows / size
+        rows = rows / 2.0 ** math.frexp(size)[1]
         energy = float(torch.linalg.vector_norm(rows, dim=1).double().square().sum())
         ranks.append(energy / min(energy, largest_eigenvalue(rows, tolerance)))
     if not ranks:

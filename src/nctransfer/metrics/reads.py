@@ -145,6 +145,7 @@ class Deviations:
         unit_sums: Sums over each class of centred rows divided by the length of the row itself, (K, D), or None.
         projections: Projections of each centred row on the directions, (N, R), or None.
         logits: Products of each centred row with the outputs, (N, C), or None.
+        gram: Sum of outer products of projections, each row times its class's weight, (R, R), or None.
         index: The row numbers in the order of the read, (N,).
     """
 
@@ -157,6 +158,7 @@ class Deviations:
     unit_sums: Tensor | None
     projections: Tensor | None
     logits: Tensor | None
+    gram: Tensor | None
     index: Tensor
 
 
@@ -167,6 +169,7 @@ def read_deviations(
     outputs: Tensor | None = None,
     separation: bool = False,
     keep: bool = False,
+    weights: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Deviations:
     """Read the features a second time, class-centred, and take all that was asked for on the way.
@@ -176,6 +179,7 @@ def read_deviations(
         outputs: Classifier weights of shape (C, D) to multiply the deviations with.
         separation: Whether to take what class separation needs.
         keep: Whether to keep each row's projections (N, R).
+        weights: Weight of each class, (K,), in a sum of outer products of the projections.
         dtype: Type of the products; by default float32 unless the features are float64.
     """
     dtype = dtype or samples.fast_dtype
@@ -192,6 +196,7 @@ def read_deviations(
     unit_sums = torch.zeros(classes, dim, **double) if separation else None
     projections = torch.empty(size, rank, dtype=dtype, device=device) if keep else None
     logits = torch.empty(size, len(outputs), dtype=dtype, device=device) if outputs is not None else None
+    gram = torch.zeros(rank, rank, **double) if weights is not None else None
     index, done = torch.empty(size, dtype=torch.int64, device=samples.features.device), 0
     centres, chunks = centred(samples, means, dtype)
     lengths_of_centres = centres.double().square().sum(1)
@@ -206,6 +211,9 @@ def read_deviations(
                 _add_squares(projected, product[:, :rank], chunk)
             if projections is not None:
                 projections[span] = product[:, :rank]
+            if gram is not None and weights is not None:
+                seen = product[:, :rank] * weights.sqrt().to(dtype)[chunk.labels.to(device)][:, None]
+                gram += seen.T @ seen
             if logits is not None:
                 logits[span] = product[:, rank:]
         if along is not None and unit_sums is not None and raw is not None:
@@ -220,7 +228,7 @@ def read_deviations(
     squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
     if projected is not None and directions is not None:
         projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)
-    return Deviations(centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, index)
+    return Deviations(centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, gram, index)
 
 
 def _segments(labels: Tensor) -> list[tuple[int, int, int]]:

@@ -61,9 +61,7 @@ class ClassStatistics:
         device: str | torch.device = "cpu",
         precise: bool = False,
     ) -> None:
-        for name, value in (("num_classes", num_classes), ("dim", dim)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} must be a positive integer, got {value!r}", where=name)
+        num_classes, dim = _positive("num_classes", num_classes), _positive("dim", dim)
         device = torch.device(device)
         self.num_classes, self.dim, self.precise = num_classes, dim, precise
         self.device = device if device.type in ("cpu", "cuda", "xpu") else torch.device("cpu")
@@ -328,6 +326,12 @@ class ClassStatistics:
     def _settle_pending_only(self) -> None:
         if self._pending:
             self._flush()
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
+        raise UsageError(f"{name} must be a positive integer, got {value!r}", where=name)
+    return int(value)
 
 
 def add_outer_product(total: Tensor, rows: Tensor, tiles: int = 8) -> None:

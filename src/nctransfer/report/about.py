@@ -6,12 +6,11 @@ import json
 import shlex
 from typing import Any
 
-from .blocks import Block, Code, Details, Facts, Glossary, Note, Prose, Section, Table
-from .mistakes import class_names
+from .blocks import Block, Code, Details, Facts, Glossary, Section
 from .source import Source
-from .text import amount, count, duration, join, mapping, number, shorten, words
+from .text import amount, count, duration, mapping, number, shorten, words
 
-__all__ = ["conditions_section", "data_section", "glossary_section", "use_section", "warnings_of"]
+__all__ = ["conditions_section", "fact", "glossary_section", "use_section", "warnings_of"]
 
 _GLOSSARY = {
     "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. Each "
@@ -36,18 +35,28 @@ _GLOSSARY = {
     "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare classes count as much as "
     "common ones.",
 }
-_LOOSE = ("notes", "warnings")
 
 
 def warnings_of(result: dict[str, Any]) -> list[str]:
     """The warnings of the run, as sentences.
 
     Example:
-        >>> warnings_of({"warnings": ["Few images.", None]})
+        >>> warnings_of({"warnings": ["warning: few images", None]})
         ['Few images.']
     """
     given = result.get("warnings")
-    return [text for item in given if (text := words(item))] if isinstance(given, list) else []
+    return [sentence(item) for item in given if words(item)] if isinstance(given, list) else []
+
+
+def sentence(note: str) -> str:
+    """A note of the log as a sentence: without its label, with a capital and a full stop.
+
+    Example:
+        >>> sentence("warning: 2 images were skipped")
+        '2 images were skipped.'
+    """
+    text = words(note).removeprefix("warning: ").strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def glossary_section(terms: list[str] | None = None) -> Section:
@@ -56,35 +65,26 @@ def glossary_section(terms: list[str] | None = None) -> Section:
     return Section("In plain words", [Glossary(chosen)])
 
 
-def data_section(result: dict[str, Any]) -> Section:
-    """Where the images came from, how many there are, and what was odd about them."""
-    dataset = mapping(result.get("dataset"))
-    report = mapping(dataset.get("report"))
-    names, splits = class_names(result), mapping(result.get("splits"))
-    if not (names or splits or report):
-        return Section("Data", [])
-    num_classes = number(dataset.get("num_classes")) or len(names)
-    sizes = [f"{count(size)} for {split}" for split, size in splits.items() if number(size) is not None]
-    lead = f"{words(dataset.get('name')) or 'The data set'}: {count(num_classes)} classes"
-    lead += f"; images: {join(sizes)}." if sizes else "."
-    augment = mapping(result.get("augment"))
-    blocks: list[Block] = []
-    if number(augment.get("level")) is not None:
-        blocks.append(Prose(f"Augmentation level {count(augment['level'])}. {words(augment.get('why'))}".strip()))
-    facts = [(_title(key), text) for key, value in report.items() if key not in _LOOSE if (text := _fact(value))]
-    if facts:
-        blocks.append(Facts(facts))
-    for key in _LOOSE:
-        lines = report.get(key)
-        for line in lines if isinstance(lines, list) else [lines]:
-            if words(line):
-                blocks.append(Note(words(line)))
-    counts = _counts(report.get("counts"), names)
-    if counts:
-        blocks.append(Details("Images of each class", [counts]))
-    elif names:
-        blocks.append(Details(f"The {len(names)} classes", [Prose(", ".join(names))]))
-    return Section("Data", blocks, lead)
+def fact(value: Any) -> str:
+    """A plain value in a line; counts per class are left to their own table."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return shorten(value, 300)
+    if number(value) is not None:
+        return count(value) if float(value).is_integer() else f"{value:.4g}"
+    if isinstance(value, list):
+        if not value:
+            return ""
+        items = [fact(item) for item in value[:8]]
+        return ", ".join(item for item in items if item) + (f" … ({len(value)} in all)" if len(value) > 8 else "")
+    if (
+        isinstance(value, dict)
+        and len(value) <= 16
+        and not any(isinstance(item, dict | list) for item in value.values())
+    ):
+        return ", ".join(f"{key} {text}" for key, item in value.items() if (text := fact(item)))
+    return ""
 
 
 def use_section(source: Source) -> Section:
@@ -97,8 +97,8 @@ def use_section(source: Source) -> Section:
             Code(f"nctransfer predict {shown} photo.jpg", "Class and probability of an image, or of a folder of them"),
             Code(f"nctransfer predict {shown} photos/ --csv", "The same as CSV (or --json)"),
             Code(
-                f"import nctransfer\n\nfor row in nctransfer.predict({json.dumps(path, ensure_ascii=False)}, "
-                '["photo.jpg"]):\n    print(row)',
+                f"import nctransfer\n\nfor found in nctransfer.predict({json.dumps(path, ensure_ascii=False)}, "
+                '["photo.jpg"]):\n    print(found.label, found.probability)',
                 "From Python",
             ),
         ],
@@ -117,15 +117,15 @@ def conditions_section(source: Source) -> Section:
         ("Parameters", amount(model["total_parameters"]) if number(model.get("total_parameters")) else ""),
         ("Feature width", count(model["feature_dim"]) if number(model.get("feature_dim")) else ""),
         ("Image size", f"{count(size)} × {count(size)} pixels" if size else ""),
-        ("Preprocessing", "; ".join(f"{key} {text}" for key, value in preprocess.items() if (text := _fact(value)))),
+        ("Preprocessing", "; ".join(f"{key} {text}" for key, value in preprocess.items() if (text := fact(value)))),
         ("Weights", words(model.get("weights"))),
         ("Licence of the weights", words(model.get("license"))),
         ("Seed", words(result.get("seed"))),
         ("Processor", words(environment.get("processor"))),
         ("Cores", words(environment.get("cores"))),
-        ("Devices", "none but the CPU" if environment.get("devices") == [] else _fact(environment.get("devices"))),
+        ("Devices", "none but the CPU" if environment.get("devices") == [] else fact(environment.get("devices"))),
         ("Platform", words(environment.get("platform"))),
-        ("Versions", _fact({**mapping(environment.get("versions")), **mapping(result.get("versions"))})),
+        ("Versions", fact({**mapping(environment.get("versions")), **mapping(result.get("versions"))})),
         ("Whole run", duration(cost) if (cost := number(mapping(result.get("cost")).get("seconds"))) else ""),
         ("Date", words(environment.get("date"))),
         ("Command", _command(environment.get("command"))),
@@ -136,45 +136,6 @@ def conditions_section(source: Source) -> Section:
         text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
         blocks.append(Details("Configuration", [Code(text)]))
     return Section("What this run stood on", blocks)
-
-
-def _title(key: str) -> str:
-    return key.replace("_", " ").capitalize()
-
-
-def _fact(value: Any) -> str:
-    """A plain value in a line; counts per class are left to their own table."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return shorten(value, 300)
-    if number(value) is not None:
-        return count(value) if float(value).is_integer() else f"{value:.4g}"
-    if isinstance(value, list):
-        if not value:
-            return ""
-        items = [_fact(item) for item in value[:8]]
-        return ", ".join(item for item in items if item) + (f" … ({len(value)} in all)" if len(value) > 8 else "")
-    if (
-        isinstance(value, dict)
-        and len(value) <= 16
-        and not any(isinstance(item, dict | list) for item in value.values())
-    ):
-        return ", ".join(f"{key} {text}" for key, item in value.items() if (text := _fact(item)))
-    return ""
-
-
-def _counts(counts: Any, names: list[str]) -> Table | None:
-    """Images per split and class, whichever way round the mapping is nested."""
-    outer = {key: value for key, value in mapping(counts).items() if isinstance(value, dict) and value}
-    if not outer:
-        return None
-    if set(outer) <= set(names) and not set(outer) & {"train", "validation", "test"}:
-        splits = list(dict.fromkeys(key for inner in outer.values() for key in inner))
-        outer = {split: {name: inner.get(split) for name, inner in outer.items()} for split in splits}
-    classes = names or list(dict.fromkeys(key for inner in outer.values() for key in inner))
-    body = [[name, *(count(inner.get(name)) for inner in outer.values())] for name in classes]
-    return Table(["Class", *(_title(split) for split in outer)], body, "Images of each class")
 
 
 def _command(command: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .about import conditions_section, data_section, glossary_section, use_section, warnings_of
+from .about import conditions_section, glossary_section, use_section, warnings_of
 from .blocks import Page, Section, Tile
 from .curves import curves_section, last, pretrain_headline, pretrain_tiles
+from .dataset import data_section
 from .headline import headline, probe_headline
 from .layers import layers_section
 from .methods import methods_section, tiles, trials_section

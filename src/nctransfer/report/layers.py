@@ -105,8 +105,8 @@ def _lead(names: list[str], nc1: list[float | None], accuracy: list[float | None
     parts = []
     if lowest is not None and lowest == highest:
         parts.append(
-            f"{names[lowest]} is both the most collapsed layer (NC1 {significant(nc1[lowest])}) and the one a linear "
-            f"probe does best on ({percent(accuracy[lowest])} of the validation images)."
+            f"The most collapsed layer, {names[lowest]} (NC1 {significant(nc1[lowest])}), is also the one on which a "
+            f"linear probe does best ({percent(accuracy[lowest])} of the validation images)."
         )
     else:
         if lowest is not None:

@@ -23,7 +23,7 @@ def summary_page(source: Source) -> Page:
     """The page of a folder of runs."""
     runs = rows(source.result.get("runs"))
     groups = _groups(runs)
-    models = list(dict.fromkeys(model for model, _ in groups))
+    models = list(dict.fromkeys(words(run.get("model")) for run in runs))
     blocks: list[Block] = []
     drawn = [
         Group(
@@ -45,7 +45,7 @@ def summary_page(source: Source) -> Page:
         conditions_section(source),
         glossary_section(),
     ]
-    parts = (words(mapping(source.result.get("dataset")).get("name")), *models, f"{len(runs)} runs")
+    parts = (_dataset(source.result, runs), *models, f"{len(runs)} runs")
     kicker = " · ".join(part for part in parts if part)
     return Page(
         title=kicker,
@@ -80,6 +80,11 @@ def _groups(runs: list[dict[str, Any]]) -> Groups:
             found[words(run.get("model")), key].append(item)
     order = list(dict.fromkeys(model for model, _ in found))
     return dict(sorted(found.items(), key=lambda entry: order.index(entry[0][0])))
+
+
+def _dataset(result: dict[str, Any], runs: list[dict[str, Any]]) -> str:
+    names = [mapping(result.get("dataset")).get("name"), *(run.get("dataset") for run in runs)]
+    return next((words(name) for name in names if words(name)), "")
 
 
 def _mean(items: list[dict[str, Any]], field: str) -> float | None:
@@ -151,7 +156,7 @@ def _winner(groups: Groups) -> tuple[str, str] | None:
 def _headline(runs: list[dict[str, Any]], groups: Groups, models: list[str]) -> str:
     best = _winner(groups)
     if best is None:
-        return "These runs tuned no method."
+        return _probed(runs)
     model, method = best
     items = groups[best]
     text = f"{method_name(method)}{f' of {model}' if model else ''} reaches "
@@ -175,6 +180,23 @@ def _headline(runs: list[dict[str, Any]], groups: Groups, models: list[str]) -> 
     return text + "."
 
 
+def _probed(runs: list[dict[str, Any]]) -> str:
+    """The most accurate layer of runs that only measured."""
+    found = [
+        (accuracy, words(run.get("model")), words(layer.get("name")))
+        for run in runs
+        for layer in rows(run.get("layers"))
+        if (accuracy := number(layer.get("probe_val_accuracy"))) is not None
+    ]
+    if not found:
+        return "These runs tuned no method."
+    accuracy, model, layer = max(found)
+    return (
+        f"Of {len(runs)} runs, a linear probe does best on {layer} of {model or 'the network'}: "
+        f"{percent(accuracy)} of the validation images."
+    )
+
+
 def _runs_section(source: Source, runs: list[dict[str, Any]], models: list[str]) -> Section:
     body: list[list[Cell | str]] = []
     for run in runs:
@@ -193,8 +215,9 @@ def _runs_section(source: Source, runs: list[dict[str, Any]], models: list[str])
                 method_name(best) if best else "",
                 words(method.get("unit")),
                 percent(method.get("test_accuracy")),
+                significant((rows(run.get("layers")) or [{}])[-1].get("nc1")),
             ]
         )
-    columns = ["Run", "Network", "Seed", "Best method", "Unit", "Test accuracy"]
+    columns = ["Run", "Network", "Seed", "Best method", "Unit", "Test accuracy", "Penultimate NC1 before tuning"]
     table = Table(columns, body, "Every run, with its own page", frozenset({1, 3, 4}), stack=True)
     return Section("Every run", [table] if body else [])

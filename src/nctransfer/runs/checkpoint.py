@@ -52,7 +52,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
                 f"{needed.name} is missing", where=str(needed.parent), remedy="run the training again"
             )
     try:
-        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8", errors="surrogateescape"))
     except ValueError as error:
         raise CheckpointError("the manifest is not JSON", where=str(manifest_path), remedy=_RETRAIN) from error
     if not isinstance(manifest, dict) or manifest.get("sha256") != sha256(path):

@@ -119,7 +119,7 @@ class RunFolder:
         path = self.path / "metrics.jsonl"
         records = []
         if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
                 try:
                     records.append(json.loads(line))
                 except ValueError:
@@ -141,7 +141,7 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         except ValueError as error:
             raise DataError(f"{name} is not JSON", where=str(path), remedy="start the run anew") from error
 

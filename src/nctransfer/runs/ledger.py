@@ -29,7 +29,7 @@ class Ledger:
         self._path, self._writes = path, writes
         self._done: dict[str, Any] = {}
         if path is not None and path.is_file():
-            self._done = json.loads(path.read_text(encoding="utf-8"))
+            self._done = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
 
     def __contains__(self, key: str) -> bool:
         return key in self._done

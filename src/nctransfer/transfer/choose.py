@@ -80,7 +80,7 @@ class Chooser:
             [row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation
         )
         rows[index]["chosen"] = True
-        return rows[index]["unit"], f"{rows[index]['unit']} {why} of {len(rows)} units tried"
+        return rows[index]["unit"], f"unit {rows[index]['unit']} {why} of {len(rows)} units tried"
 
     def _choose_rate(self, method: str, unit: str | None, middle: float) -> tuple[float, str]:
         tried: dict[int, dict[str, Any]] = {}

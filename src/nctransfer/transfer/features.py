@@ -20,7 +20,9 @@ from ..models import Network
 from ..models.networks import PENULTIMATE
 from ..training.runtime import Runtime
 
-__all__ = ["LayerFeatures", "extract_features", "halving", "measure_features"]
+__all__ = ["LayerFeatures", "extract_features", "halving", "is_out_of_memory", "measure_features"]
+
+_MEASURED = ("nc1", "nc1_null", "nc1_calibrated", "cdnv", "numerical_rank", "class_separation")
 
 
 @dataclasses.dataclass
@@ -126,7 +128,7 @@ def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> d
     try:
         return forward(images)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if len(images) <= 1:
             raise ResourceError(
@@ -139,7 +141,8 @@ def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> d
     return {name: torch.cat([first[name], second[name]]) for name in first}
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on the CPU or on a device."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
@@ -170,7 +173,9 @@ def measure_features(
     """
     rows = []
     for name, features in taken.features.items():
-        collapse = measure(features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed)
+        collapse = measure(
+            features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed, only=_MEASURED
+        )
         rows.append(
             {
                 "name": name,

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from ..errors import ResourceError
 from .batches import Batches
+from .features import is_out_of_memory
 from .methods import TunedNetwork
 from ..training.runtime import Runtime
 
@@ -98,7 +99,18 @@ def fit(
         for batch in batches.epoch(epoch - 1):
             for group in optimizer.param_groups:
                 group["lr"] = plan.learning_rate * cosine_factor(step, total, plan.warmup)
-            losses.append(_step(wrapped, optimizer, batch.images, batch.labels, batches.batch_size, runtime, from_cut))
+            try:
+                losses.append(
+                    _step(wrapped, optimizer, batch.images, batch.labels, batches.batch_size, runtime, from_cut)
+                )
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise ResourceError(
+                    f"out of memory in a training step of {batches.batch_size} images",
+                    where=model.method.title,
+                    remedy="use a smaller --batch-size or --image-size; finished methods are kept for --resume",
+                ) from error
             step += 1
         loss = float(runtime.sum(torch.stack(losses).mean())) if losses else math.nan
         if not math.isfinite(loss):

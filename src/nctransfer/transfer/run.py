@@ -158,7 +158,11 @@ def _opening_of(kind: str, bench: Workbench, layers: list[dict[str, Any]]) -> di
         "seed": bench.settings.seed,
         "versions": environment["versions"],
         "hardware": {key: environment[key] for key in ("processor", "cores", "devices")} | bench.runtime.describe(),
-        "warnings": list(bench.bundle.report.get("notes", [])),
+        "warnings": [
+            note.removeprefix("warning:").strip()
+            for note in bench.bundle.report.get("notes", [])
+            if note.startswith("warning:")
+        ],
     }
 
 

@@ -92,7 +92,7 @@ def evaluate_method(
         "why": choice.why,
         "test_accuracy": correct / len(labels),
         "test_accuracy_interval": list(accuracy_interval(correct, len(labels))),
-        "balanced_accuracy": balanced_accuracy(predicted, labels, bench.num_classes),
+        "balanced_accuracy": balanced_accuracy(predicted, labels),
         "val_accuracy": outcome.val_accuracy,
         "tuned_parameters": tuned,
         "total_parameters": total,
