@@ -30,7 +30,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
     """
     if not bench.runtime.is_main or bench.runtime.world_size > 1:
         return _nothing("not measured in a run of several processes")
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     receiver, sender = context.Pipe(duplex=False)
     batch = min(bench.settings.batch_size, len(bench.bundle.train))
     arguments = (
@@ -55,6 +55,18 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         return _nothing("the process that measures it ended early, probably for want of memory")
     finally:
         process.join()
+
+
+def _context() -> Any:
+    """A way to start processes that have imported this package and done nothing else.
+
+    A fork server imports once and then hands out clean copies of itself; where there is none, each process imports anew.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _nothing(note: str) -> StepCost:
