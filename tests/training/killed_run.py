@@ -1,7 +1,7 @@
 """A pre-training run that ends itself with a real signal at a chosen moment; started by the tests as a process.
 
-Arguments: the moment, then those of ``nctransfer``. Moments: ``step:N:SIGNAL`` after the work of step N, ``save:N:KILL``
-while the N-th file of a checkpoint is being put in place, ``none``.
+Arguments: the moment, then those of ``nctransfer``. Moments: ``step:N:SIGNAL`` after the work of step N,
+``save:N:KILL`` while the N-th file of a checkpoint is being put in place, ``none``.
 """
 
 import os

@@ -72,21 +72,27 @@ def test_a_kill_at_any_moment_resumes_to_the_same_bits(whole, tmp_path, moment, 
 
 @pytest.mark.slow
 def test_kills_from_outside_one_after_the_other(whole, tmp_path):
-    """Killed again and again after times that nobody chose, until it ends."""
-    folder = tmp_path / "run"
-    for attempt in range(40):
-        process = start(folder, "none", *(["--resume"] if attempt else []))
-        deadline = time.monotonic() + 4.0 + 0.37 * attempt
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        finished = process.poll() is not None
-        if not finished:
-            process.kill()
+    """Killed by another process a moment after each new checkpoint, again and again until it ends."""
+    folder, known, kills = tmp_path / "run", 0, 0
+    while True:
+        process = start(folder, "none", *(["--resume"] if kills else []))
+        while process.poll() is None and (found := newest_step(folder)) <= known:
+            time.sleep(0.002)
+        time.sleep(0.01 * kills)
+        known = found
+        process.kill()
         _, errors = process.communicate()
-        if finished:
-            assert process.returncode == 0, errors
+        if process.returncode == 0:
             break
+        assert process.returncode == -signal.SIGKILL, errors
+        kills += 1
+    assert kills > 1
     assert encoder(folder) == whole
+
+
+def newest_step(folder):
+    steps = [int(path.stem.split("-")[1]) for path in (folder / "checkpoints").glob("step-*.json")]
+    return max(steps, default=0)
 
 
 @pytest.mark.slow

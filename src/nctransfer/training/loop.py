@@ -134,9 +134,7 @@ class Loop:
             began = time.perf_counter()
             self.trained.train()
             for images, labels in self.batches.epoch(epoch, start):
-                self._step_once(images, labels)
-                self.step += 1
-                if self._told_to_stop():
+                if self.take_step(images, labels):
                     self.seconds += time.perf_counter() - began
                     self._leave()
                 if self.settings.save_every and self.step % self.settings.save_every == 0:
@@ -176,6 +174,12 @@ class Loop:
             restart_every=settings.restart_every,
             restart_factor=settings.restart_factor,
         )
+
+    def take_step(self, images: Tensor, labels: Tensor) -> bool:
+        """One step on a batch of :class:`TrainBatches`; returns whether the run was told to stop."""
+        self._step_once(images, labels)
+        self.step += 1
+        return self._told_to_stop()
 
     def _step_once(self, images: Tensor, labels: Tensor) -> None:
         rate = self.learning_rate(self.step)

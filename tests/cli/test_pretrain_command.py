@@ -1,0 +1,79 @@
+"""``nctransfer pretrain``: its words reach the settings, its errors are one line with the right exit code."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from nctransfer.training.settings import PretrainSettings
+
+SMALL = (
+    "pretrain digits --arch mlp --depth 2 --hidden 16 --image-size 8 --limit 60 --batch-size 20 --epochs 2 --device cpu"
+)
+
+
+def run(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "nctransfer", *map(str, words)], capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def test_a_run_from_the_command_line(tmp_path):
+    words = "--no-flip --padding 1 --head mlp --head-layers 3 --head-dim 6 --measure-layers --measure-every 1 --seed 3"
+    done = run(*SMALL.split(), *words.split(), "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2/2" in done.stdout
+    assert "report.html" in done.stdout
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["kind"] == "pretrain"
+    assert result["settings"]["augment_settings"]["flip"] is False
+    assert result["settings"]["augment_settings"]["padding"] == 1
+    assert result["settings"]["arch_arguments"] == {"depth": 2, "hidden": 16}
+    assert result["seed"] == 3
+    assert len(result["layers"]) == 2
+    again = run(*SMALL.split(), "--out", tmp_path / "run")
+    assert again.returncode == 2
+    assert "not empty" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "parts"),
+    [
+        ("pretrain digits --arch resnet18x", 2, ["unknown network 'resnet18x'"]),
+        ("pretrain digits --loss supcon --adversarial 8", 2, ["adversarial training is defined on class scores"]),
+        ("pretrain digits --arch mlp --width 2", 2, ["takes no argument 'width'"]),
+        ("pretrain digits --augment 9", 2, ["--augment", "got 9"]),
+        ("pretrain digit", 2, ["digit", "digits"]),
+        ("pretrain ./nowhere", 3, ["nowhere"]),
+        ("pretrain digits --device cuda:7", 6, ["CUDA"]),
+    ],
+)
+def test_errors_are_one_line_with_their_exit_code(tmp_path, words, code, parts, monkeypatch, capsys):
+    from nctransfer.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main([*words.split(), "--out", str(tmp_path / "run"), *(["--device", "cpu"] if "device" not in words else [])])
+    message = capsys.readouterr().err
+    assert left.value.code == code
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    for part in parts:
+        assert part in message
+
+
+def test_every_setting_can_be_reached_from_the_command_line():
+    import inspect
+
+    from nctransfer.cli.pretrain import pretrain
+
+    words = set(inspect.signature(pretrain).parameters)
+    elsewhere = {
+        "arch_arguments": "width",
+        "augment_settings": "no_flip",
+        "trackers": "tracker",
+    }
+    only_python = {"nesterov", "keep_checkpoints", "robust_steps", "robust_restarts", "robust_limit"}
+    for name in PretrainSettings.model_fields:
+        assert elsewhere.get(name, name) in words or name in only_python, name

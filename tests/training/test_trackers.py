@@ -1,0 +1,85 @@
+"""Where metrics go besides the file: the terminal, and trackers that may not be installed."""
+
+import sys
+import types
+
+import pytest
+from rich.console import Console
+
+from nctransfer.errors import SetupError, UsageError
+from nctransfer.training.trackers import TRACKERS, TerminalTable, make_trackers
+
+RECORD = {"epoch": 2, "step": 8, "train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25, "layers": [{"name": "a"}]}
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_missing_package_says_what_to_install(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SetupError, match=rf"{name} is not installed.*nctransfer\[tracking\]"):
+        make_trackers((name,), tmp_path, {})
+
+
+def test_an_unknown_tracker_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"unknown tracker 'tensorbord'.*tensorboard"):
+        make_trackers(("tensorbord",), tmp_path, {})
+
+
+def test_wandb_gets_the_numbers_of_each_epoch(tmp_path, monkeypatch):
+    logged = []
+    run = types.SimpleNamespace(
+        log=lambda values, step: logged.append((step, values)), finish=lambda: logged.append("end")
+    )
+    fake = types.ModuleType("wandb")
+    fake.init = lambda **options: logged.append(options["config"]) or run
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    (tracker,) = make_trackers(("wandb",), tmp_path, {"lr": 0.1})
+    tracker(RECORD)
+    tracker.close()
+    assert logged == [{"lr": 0.1}, (2, {"train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25}), "end"]
+
+
+def test_mlflow_gets_the_numbers_of_each_epoch(tmp_path, monkeypatch):
+    logged = []
+    fake = types.ModuleType("mlflow")
+    for name in ("set_tracking_uri", "set_experiment", "start_run", "log_params", "log_metrics", "end_run"):
+        setattr(fake, name, lambda *values, name=name, **options: logged.append((name, values, options)))
+    monkeypatch.setitem(sys.modules, "mlflow", fake)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tracker,) = make_trackers(("mlflow",), tmp_path, {"lr": 0.1})
+    tracker(RECORD)
+    tracker.close()
+    assert [name for name, _, _ in logged][-2:] == ["log_metrics", "end_run"]
+    assert logged[0][1][0].startswith("file://")
+    assert ("log_metrics", ({"train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25},), {"step": 2}) in logged
+
+
+def test_tensorboard_writes_into_the_run_folder(tmp_path):
+    pytest.importorskip("tensorboard")
+    (tracker,) = make_trackers(("tensorboard",), tmp_path, {})
+    tracker(RECORD)
+    tracker.close()
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_outside_a_terminal_each_measured_epoch_is_a_line():
+    console = Console(force_terminal=False, width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    table = TerminalTable(10, console)
+    table({"epoch": 1, "step": 4, "train_loss": 1.0})
+    table(RECORD)
+    table.close()
+    console.file.close()
+    assert console.export_text().splitlines() == ["epoch 2/10  train_loss 0.5  train_accuracy 0.9  nc1 0.25"]
+
+
+def test_in_a_terminal_the_table_shows_measured_epochs_and_the_current_one():
+    console = Console(force_terminal=True, width=120, file=open("/dev/null", "w"), record=True)  # noqa: SIM115
+    table = TerminalTable(10, console)
+    table({"epoch": 1, "step": 4, "train_loss": 1.0})
+    table(RECORD)
+    table({"epoch": 3, "step": 12, "train_loss": 0.25})
+    table.close()
+    text = console.export_text()
+    console.file.close()
+    assert "2/10" in text
+    assert "3/10" in text
+    assert "nc1" in text
