@@ -1,7 +1,7 @@
 """Multinomial logistic regression with an L2 penalty, to a certified distance from the optimum.
 
 Legend: ``features (N, D)``, ``labels (N,)`` in ``[0, K)``, ``weight (K, D)``, ``bias (K,)``, ``strength`` λ. The
-    objective is
+objective is
 
     F(W, b) = (1/N) Σ_i loss_i(W, b) + (λ'/2) ‖W‖²_F,    λ' = λ for K > 2, 2 λ for K = 2,
 
@@ -9,11 +9,11 @@ which is scikit-learn's ``LogisticRegression(C=1 / (λ N))`` divided by C N: the
 two classes the penalty is on the one vector ``W_1 − W_0``, as there.
 
 How: the features are rotated once onto the eigenvectors of their Gram matrix. There, the diagonal c s_j + λ' (s_j the
-    variance along
-direction j, c the mean of p (1 − p)) is a good model of the Hessian for every λ, so L-BFGS runs in coordinates scaled
-by its root. One scalar c for all classes keeps the Hessian's null direction (the same shift of all classes) apart from
-the rest; one c per class was measured to need 1.5 times the iterations. Each iteration takes two products with the
-features: the search direction's logits, along which the step is found at no further product, and the gradient.
+variance along direction j, c the mean of p (1 − p)) is a good model of the Hessian for every λ, so L-BFGS runs in
+coordinates scaled by its root. One scalar c for all classes keeps the Hessian's null direction (the same shift of all
+classes) apart from the rest; one c per class was measured to need 1.5 times the iterations. Each iteration takes two
+products with the features: the search direction's logits, along which the step is found at no further product, and the
+gradient.
 
 Along a path, each fit starts with a search along the last change of the solution, which is also its first curvature
 pair.
