@@ -1,8 +1,8 @@
 """Linear probe: how well a linear classifier reads the labels off frozen features.
 
 Legend: ``features (N, D)``, ``labels (N,)``, ``weight (K, D)``, ``bias (K,)``, ``strength`` λ of the L2 penalty. A
-probe is fitted on standardised features along a path of strengths, strong to weak, and handed out as a plain affine map of the raw
-features. The objective, and what ``strength`` means, stand in `softmax_regression`: scikit-learn's
+probe is fitted on standardised features along a path of strengths, strong to weak, and handed out as a plain affine
+map of the raw features. The objective, and what ``strength`` means, stand in `softmax_regression`: scikit-learn's
 ``LogisticRegression(C=1 / (λ N))`` on standardised features, divided by C N.
 """
 
