@@ -16,7 +16,9 @@ def rotated(rng, rows, dim):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_mean_spectrum_that_spans_a_million(dtype):
     rng = np.random.default_rng(0)
-    means = np.linalg.qr(rng.normal(size=(5, 4)))[0] * np.logspace(0, -6, 4) @ np.linalg.qr(rng.normal(size=(8, 4)))[0].T
+    means = (
+        np.linalg.qr(rng.normal(size=(5, 4)))[0] * np.logspace(0, -6, 4) @ np.linalg.qr(rng.normal(size=(8, 4)))[0].T
+    )
     labels = np.arange(40) % 5
     features = (means[labels] + 1e-7 * rng.normal(size=(40, 8))).astype(dtype)
     expected = reference.nc1_precise(features, labels)

@@ -40,7 +40,7 @@ def test_metric_survives_half_and_a_state_dict():
     metric.update(features, labels)
     again = metrics.collapse_metric(3, 6)
     again.load_state_dict(metric.state_dict())
-    again.update_called = True
+    again.update(features[:0], labels[:0])
     assert float(again.compute()["nc1"]) == pytest.approx(metrics.nc1(features, labels), rel=1e-9)
 
 

@@ -13,7 +13,7 @@ from nctransfer.errors import DataError, ResourceError
 from nctransfer.models import wrap_module
 from nctransfer.transfer import tune
 from nctransfer.transfer.features import extract_features, halving
-from nctransfer.transfer.runtime import Runtime
+from nctransfer.training.runtime import Runtime
 
 
 def test_extraction_halves_the_batch_and_the_result_is_the_same():

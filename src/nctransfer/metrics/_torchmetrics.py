@@ -19,7 +19,7 @@ class CollapseMetric(Metric):
 
     is_differentiable = False
     higher_is_better = None
-    full_state_update = False
+    full_state_update = True
 
     counts: Any
     means: Any
@@ -34,25 +34,24 @@ class CollapseMetric(Metric):
             # Without a reduction, states arrive stacked by process; they are merged, not summed.
             self.add_state(name, default=value, dist_reduce_fx=None)
         self._running = ClassStatistics(num_classes, dim, scatter=scatter)
-        self._settled = True
+        self._last: Any = None
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Take in features (B, D) with labels (B,)."""
-        if self._settled:
+        # The base class swaps states behind our back (reset, forward, sync, load); the tensor's identity tells.
+        if self.counts is not self._last:
             self._running = self._from_states()
-            self._settled = False
         self._running.update(features, labels)
         for name, value in self._running.state_dict().items():
             setattr(self, name, value)
+        self._last = self.counts
 
     def compute(self) -> dict[str, Tensor]:
         """The defined numbers by name."""
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in streamed_numbers(self._from_states()).items()}
-
-    def reset(self) -> None:
-        """Forget what was seen."""
-        super().reset()
-        self._settled = True
+        return {
+            name: torch.tensor(value, dtype=torch.float64)
+            for name, value in streamed_numbers(self._from_states()).items()
+        }
 
     def _from_states(self) -> ClassStatistics:
         names = list(self.empty.state_dict())

@@ -125,7 +125,9 @@ def calibrated_of(source: Samples, spectrum: Spectrum, weighting: str, seed: int
         raise _unknown("the class means are linearly dependent", "read nc1")
     counts = source.counts.double()
     if int(source.counts.sum()) - classes < 8:
-        raise _unknown(f"{int(source.counts.sum())} samples of {classes} classes", "measure at least 8 more than classes")
+        raise _unknown(
+            f"{int(source.counts.sum())} samples of {classes} classes", "measure at least 8 more than classes"
+        )
     shares = counts / counts.sum() if weighting == "sample" else torch.full_like(counts, 1 / classes)
     shares = torch.where(counts > 1, shares, 0.0)
     weights = (shares / shares.sum() / (counts - 1).clamp(min=1)).to(spectrum.values.device)
@@ -138,7 +140,9 @@ def calibrated_of(source: Samples, spectrum: Spectrum, weighting: str, seed: int
     else:
         estimate = _many_dimensions(_noise(source, spectrum, read.gram, read.squares, weights, seed))
     if not estimate.relative_error <= LARGEST_ERROR:
-        raise _unknown(f"its standard error would be {100 * estimate.relative_error:.0f} % of it", "measure more samples")
+        raise _unknown(
+            f"its standard error would be {100 * estimate.relative_error:.0f} % of it", "measure more samples"
+        )
     return estimate
 
 
@@ -146,9 +150,7 @@ def _unknown(why: str, remedy: str) -> DataError:
     return DataError(f"the population's NC1 cannot be told: {why}", where="features", remedy=remedy)
 
 
-def _noise(
-    source: Samples, spectrum: Spectrum, within: Tensor, squares: Tensor, weights: Tensor, seed: int
-) -> _Noise:
+def _noise(source: Samples, spectrum: Spectrum, within: Tensor, squares: Tensor, weights: Tensor, seed: int) -> _Noise:
     device = within.device
     counts = source.counts.to(device, torch.float64)
     traces = torch.where(counts > 1, squares / (counts - 1).clamp(min=1), 0.0)

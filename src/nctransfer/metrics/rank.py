@@ -82,7 +82,7 @@ def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> floa
         if size == 0:
             continue
         rows = rows / 2.0 ** math.frexp(size)[1]
-        energy = float(torch.linalg.vector_norm(rows, dim=1).double().square().sum())
+        energy = float(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square().sum())
         ranks.append(energy / min(energy, largest_eigenvalue(rows, tolerance)))
     if not ranks:
         raise DataError(

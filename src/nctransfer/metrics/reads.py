@@ -228,7 +228,9 @@ def read_deviations(
     squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
     if projected is not None and directions is not None:
         projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)
-    return Deviations(centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, gram, index)
+    return Deviations(
+        centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, gram, index
+    )
 
 
 def _segments(labels: Tensor) -> list[tuple[int, int, int]]:

@@ -53,7 +53,11 @@ class CollapseLogger:
             features = pooled(output.detach())
             if name not in self.statistics:
                 self.statistics[name] = ClassStatistics(
-                    self.num_classes, features.shape[1], scatter=self.scatter, device=features.device, precise=self.precise
+                    self.num_classes,
+                    features.shape[1],
+                    scatter=self.scatter,
+                    device=features.device,
+                    precise=self.precise,
                 )
             self.statistics[name].update(features, labels)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,9 @@ def load_weights_file(path: Path) -> dict[str, Any]:
             raise CheckpointError(f"not a readable safetensors file: {error}", where=str(path)) from error
     else:
         try:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             found = re.search(r"GLOBAL ([\w.]+)", str(error))
             raise CheckpointError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import multiprocessing
+import pickle
 import statistics
 import time
 from typing import Any
@@ -30,12 +30,17 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
     """
     if not bench.runtime.is_main or bench.runtime.world_size > 1:
         return _nothing("not measured in a run of several processes")
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     receiver, sender = context.Pipe(duplex=False)
     batch = min(bench.settings.batch_size, len(bench.bundle.train))
+    try:
+        # As bytes: torch would share the memory of tensors that it sends, and the child would train ours.
+        content = pickle.dumps(bench.network)
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        return _nothing(f"the network cannot be sent to another process: {error}")
     arguments = (
         sender,
-        copy.deepcopy(bench.network).cpu(),  # torch shares the memory of what it sends: a child must not train ours
+        content,
         model.method.name,
         model.unit,
         bench.num_classes,
@@ -43,11 +48,8 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         str(bench.runtime.device),
         torch.get_num_threads(),
     )
-    try:
-        process = context.Process(target=_child, args=arguments, daemon=True)
-        process.start()
-    except (TypeError, AttributeError, OSError) as error:
-        return _nothing(f"the network cannot be sent to another process: {error}")
+    process = context.Process(target=_child, args=arguments, daemon=True)
+    process.start()
     sender.close()
     try:
         return json.loads(receiver.recv())
@@ -57,14 +59,27 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         process.join()
 
 
+def _context() -> Any:
+    """A way to start processes that have imported this package and done nothing else.
+
+    A fork server imports once and then hands out clean copies of itself; where there is none, each process imports anew.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def _nothing(note: str) -> StepCost:
     return {"seconds_per_step": None, "peak_memory_bytes": None, "step_memory_bytes": None, "cost_note": note}
 
 
 def _child(
-    sender: Any, network: Network, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int
+    sender: Any, content: bytes, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int
 ) -> None:
     torch.set_num_threads(threads)
+    network: Network = pickle.loads(content)
     model = TunedNetwork(network.optimise_layout(), METHODS[method], unit, classes).to(device)
     sender.send(json.dumps(measure_step(model, batch)))
     sender.close()

@@ -15,7 +15,14 @@ from .watch import Watch
 
 __all__ = ["run_grid"]
 
-_KEPT: tuple[str, ...] = ("unit", "test_accuracy", "test_accuracy_interval", "balanced_accuracy", "val_accuracy", "tuned_parameters")
+_KEPT: tuple[str, ...] = (
+    "unit",
+    "test_accuracy",
+    "test_accuracy_interval",
+    "balanced_accuracy",
+    "val_accuracy",
+    "tuned_parameters",
+)
 _KEPT += (
     "total_parameters",
     "seconds",

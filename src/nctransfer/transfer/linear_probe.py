@@ -1,9 +1,8 @@
 """Linear probe: how well a linear classifier reads the labels off frozen features.
 
 Legend: ``features (N, D)``, ``labels (N,)``, ``weight (K, D)``, ``bias (K,)``, ``strength`` λ of the L2 penalty. A
-    probe is fitted on
-standardised features along a path of strengths, strong to weak, and handed out as a plain affine map of the raw
-features. The objective, and what ``strength`` means, stand in `softmax_regression`: scikit-learn's
+probe is fitted on standardised features along a path of strengths, strong to weak, and handed out as a plain affine
+map of the raw features. The objective, and what ``strength`` means, stand in `softmax_regression`: scikit-learn's
 ``LogisticRegression(C=1 / (λ N))`` on standardised features, divided by C N.
 """
 
@@ -31,6 +30,7 @@ _CHUNK_ROWS = 4096
 _ABSENT_LOGIT = -1e4  # below every present class's best logit, which is never negative: theirs sum to 0
 _FLOAT32_TOLERANCE = 1e-6  # below it, float32 products are not tried
 _MOST_EXTENSIONS = 4
+_SHARE = 0.8  # of the tolerance for the solver; the rest is for rounding
 
 Array = Tensor | np.ndarray
 
@@ -216,21 +216,24 @@ class _Path:
                 where="labels",
                 remedy="add images of a second class, or raise --limit",
             )
-        self.mean, self.deviation = _moments(self.raw)
+        dtype = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
+        self.rounding = torch.finfo(dtype).eps
+        standard, self.mean, self.deviation = _standardise(self.raw, dtype)
         self.active = self.deviation > 0.0
         if not bool(self.active.any()):
             # Nothing varies: one column of zeros keeps the shapes, and the bias does the rest.
             self.active[0], self.deviation[0] = True, 1.0
-        dtype = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
+        if not bool(self.active.all()):
+            standard = standard[:, self.active]
         with _full_precision(self.device):
-            self.model = SoftmaxRegression(self._standardised(dtype), self.compact, len(present))
+            self.model = SoftmaxRegression(standard, self.compact, len(present))
 
     def fits(self, strengths: Sequence[float], start: Fit | None = None) -> list[Fit]:
         """Fits at ``strengths``, strong to weak, each from the one before."""
         fits: list[Fit] = []
         with _full_precision(self.device):
             for strength in strengths:
-                start = self.model.fit(strength, tolerance=self.tolerance, start=start)
+                start = self.model.fit(strength, tolerance=_SHARE * self.tolerance, start=start)
                 fits.append(start)
         return fits
 
@@ -256,8 +259,10 @@ class _Path:
         ]
 
     def _probe(self, fit: Fit, weight: Tensor, bias: Tensor, objective: float) -> LinearProbe:
-        gap = max(objective - fit.bound, 0.0) / objective
-        if gap > 1.1 * self.tolerance:
+        # What rounding may hide in the bound counts as gap: the products' unit, and what exact ones change.
+        rounding = self.rounding + abs(objective / fit.objective - 1.0)
+        gap = max(objective - fit.bound, 0.0) / objective + rounding
+        if gap > self.tolerance:
             warnings.warn(
                 f"the linear probe at strength {fit.strength:g} stopped {gap:.1e} from its optimum, "
                 f"asked for {self.tolerance:.1e}; pass a larger tolerance or a larger strength",
@@ -268,34 +273,41 @@ class _Path:
 
     def _losses(self, maps: list[tuple[Tensor, Tensor]]) -> list[float]:
         """Mean training loss of each map; all maps share one pass over the features."""
+        shape = (len(maps), len(self.present))
         weight = torch.cat([weight[self.present] for weight, _ in maps])
-        bias = torch.cat([bias[self.present] for _, bias in maps])
+        bias = torch.cat([bias[self.present] for _, bias in maps])[:, None]
         total = torch.zeros(len(maps), dtype=torch.float64, device=self.device)
         with _full_precision(self.device):
             for rows, labels in zip(self.raw.split(_CHUNK_ROWS), self.compact.split(_CHUNK_ROWS), strict=True):
-                logits = (rows.double() @ weight.T + bias).view(len(rows), len(maps), len(self.present))
-                margins = logits - logits.gather(2, labels[:, None, None].expand(-1, len(maps), 1))
-                total += torch.logsumexp(margins, 2).sum(0)
+                logits = (weight @ rows.double().T + bias).view(*shape, len(rows))
+                margins = logits - logits.gather(1, labels.expand(len(maps), 1, len(rows)))
+                total += torch.logsumexp(margins, 1).sum(1)
         return [float(value) for value in total / len(self.raw)]
 
-    def _standardised(self, dtype: torch.dtype) -> Tensor:
-        mean, deviation = self.mean[self.active], self.deviation[self.active]
-        parts = [((rows[:, self.active].double() - mean) / deviation).to(dtype) for rows in self.raw.split(_CHUNK_ROWS)]
-        return torch.cat(parts)
 
+def _standardise(features: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Standardised features in ``dtype``, and mean and standard deviation of each column in float64.
 
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each column, float64; the deviation is 0 where rounding is all there is."""
-    largest = features.abs().amax(0).double().clamp_min(1e-300)
-    mean = torch.zeros_like(largest)
-    for rows in features.split(_CHUNK_ROWS):
-        mean += (rows.double() / largest).sum(0)
-    mean /= len(features)
-    square = torch.zeros_like(largest)
-    for rows in features.split(_CHUNK_ROWS):
-        square += (rows.double() / largest - mean).square().sum(0)
-    relative = (square / len(features)).sqrt()
-    return mean * largest, torch.where(relative > 1e-13, relative * largest, torch.zeros_like(relative))
+    A column's deviation is 0 where rounding is all there is. The mean is taken off twice: what the first round leaves
+    is small, so that float32 loses nothing even where the mean is far above the deviation.
+    """
+    precise = torch.float64 if torch.float64 in (features.dtype, dtype) else torch.float32
+    values = features.to(precise, copy=True)
+    largest = values.abs().amax(0).clamp_min(torch.finfo(precise).tiny)
+    first = (values / largest).mean(0) * largest
+    values -= first
+    # Divided by its largest value, no square over- or underflows.
+    reach = values.abs().amax(0)
+    varies = reach > 1e-4 * torch.finfo(precise).eps * largest
+    values *= torch.where(varies, reach, torch.inf).reciprocal()
+    second = values.mean(0)
+    values -= second
+    spread = values.square().mean(0).sqrt()
+    varies &= spread > 0.0
+    values *= torch.where(varies, spread, torch.inf).reciprocal()
+    mean = first.double() + torch.where(varies, second.double() * reach.double(), 0.0)
+    deviation = torch.where(varies, spread.double() * reach.double(), 0.0)
+    return values.to(dtype), mean, deviation
 
 
 def _row(probe: LinearProbe, features: Tensor, labels: Tensor) -> tuple[LinearProbe, dict[str, float]]:
@@ -341,7 +353,7 @@ def _matrix(features: Array, name: str) -> Tensor:
         tensor = tensor.cpu()
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         tensor = tensor.double()
-    bad = ~torch.isfinite(tensor.sum(1, dtype=torch.float64))
+    bad = ~torch.isfinite(tensor.sum(1))  # one cheap pass; a sum may also overflow, so what it finds is looked at again
     if bool(bad.any()):
         bad = ~torch.isfinite(tensor).all(1)
     if bool(bad.any()):

@@ -1,7 +1,7 @@
 """Multinomial logistic regression with an L2 penalty, to a certified distance from the optimum.
 
 Legend: ``features (N, D)``, ``labels (N,)`` in ``[0, K)``, ``weight (K, D)``, ``bias (K,)``, ``strength`` λ. The
-    objective is
+objective is
 
     F(W, b) = (1/N) Σ_i loss_i(W, b) + (λ'/2) ‖W‖²_F,    λ' = λ for K > 2, 2 λ for K = 2,
 
@@ -9,14 +9,14 @@ which is scikit-learn's ``LogisticRegression(C=1 / (λ N))`` divided by C N: the
 two classes the penalty is on the one vector ``W_1 − W_0``, as there.
 
 How: the features are rotated once onto the eigenvectors of their Gram matrix. There, the diagonal c s_j + λ' (s_j the
-    variance along
-direction j, c the mean of p (1 − p)) is a good model of the Hessian for every λ, so L-BFGS runs in coordinates scaled
-by its root. One scalar c for all classes keeps the Hessian's null direction (the same shift of all classes) apart from
-the rest; one c per class was measured to need 1.5 times the iterations. Each iteration takes two products with the
-features: the search direction's logits, along which the step is found at no further product, and the gradient.
+variance along direction j, c the mean of p (1 − p)) is a good model of the Hessian for every λ, so L-BFGS runs in
+coordinates scaled by its root. One scalar c for all classes keeps the Hessian's null direction (the same shift of all
+classes) apart from the rest; one c per class was measured to need 1.5 times the iterations. Each iteration takes two
+products with the features: the search direction's logits, along which the step is found at no further product, and the
+gradient.
 
-Along a path, each fit starts with a search along the last change of the solution, which is also its first curvature
-pair.
+Along a path, each fit starts with a search along the last change of the solution, which also shows it curvature, as do
+the last pairs of the fit before.
 
 When to stop: with the bias settled, F minimised over b is λ'-strongly convex in W, so F − ‖∂F/∂W‖²/(2 λ') is a lower
 bound of the optimum (it is the Fenchel dual objective at the current probabilities). The best such bound over the
@@ -33,7 +33,8 @@ from torch import Tensor
 __all__ = ["Fit", "SoftmaxRegression"]
 
 _CHUNK_ROWS = 4096
-_MEMORY = 20
+_MEMORY = 30  # curvature pairs
+_CARRIED = 10  # of them, how many the next fit of the path starts with
 _MOST_ITERATIONS = 2000
 _SLOPE_LEFT = 0.2
 _PATIENCE = 60  # iterations without a better gap that tell rounding from progress
@@ -50,6 +51,8 @@ class Fit:
         bound: A lower bound of the optimum of F.
         iterations: L-BFGS iterations spent.
         trend: The change of ``rotated`` since the fit that this one started from (from zero, if none).
+        pairs: Its last moves, each with the change of the loss's gradient, from which the next fit learns the
+            curvature.
     """
 
     rotated: Tensor
@@ -58,6 +61,7 @@ class Fit:
     bound: float
     iterations: int
     trend: Tensor | None = None
+    pairs: tuple[tuple[Tensor, Tensor], ...] = ()
 
 
 class SoftmaxRegression:
@@ -92,14 +96,15 @@ class SoftmaxRegression:
         Runs in the features' type; where float32 stops short of the tolerance, float64 goes on from there.
         """
         zero = torch.zeros(self.num_classes, len(self._variance) + 1, dtype=torch.float64, device=self.labels.device)
-        origin, trend = (zero, None) if start is None else (start.rotated, start.trend)
+        origin = zero if start is None else start.rotated
         penalty = self.penalty(strength)
-        fit = self._descend(self._rotated, origin.clone(), penalty, tolerance, trend)
+        fit = self._descend(self._rotated, origin.clone(), penalty, tolerance, start)
         if fit.objective - fit.bound > tolerance * fit.objective and self._rotated.dtype != torch.float64:
             if self._precise is None:
                 self._precise = self._rotated.double()
             more = self._descend(self._precise, fit.rotated, penalty, tolerance, None)
-            fit = Fit(more.rotated, strength, more.objective, more.bound, fit.iterations + more.iterations)
+            more.iterations += fit.iterations
+            fit = more
         fit.strength, fit.trend = strength, fit.rotated - origin
         return fit
 
@@ -111,13 +116,15 @@ class SoftmaxRegression:
         """Weight ``(K, D)`` and bias ``(K,)`` on the features as given, float64."""
         return fit.rotated[:, :-1] @ self._basis.double().T, fit.rotated[:, -1]
 
-    def _descend(self, features: Tensor, point: Tensor, penalty: float, tolerance: float, trend: Tensor | None) -> Fit:
+    def _descend(self, features: Tensor, point: Tensor, penalty: float, tolerance: float, start: Fit | None) -> Fit:
         state = _State(features, self._rows, point, penalty)
         memory: list[tuple[Tensor, Tensor, Tensor]] = []
-        step = None if trend is None else state.follow(trend)
+        step = None if start is None or start.trend is None else state.follow(start.trend)
         scale = self._scale(state, penalty)
-        if step is not None:
-            _remember(memory, step[0].to(scale.dtype) / scale, step[1].to(scale.dtype) * scale)
+        pairs = [*(start.pairs if start is not None else ()), *([step] if step is not None else [])]
+        for move, change in pairs:
+            whole = torch.cat([change[:, :-1] + penalty * move[:, :-1], change[:, -1:]], 1)
+            _remember(memory, move.to(scale.dtype) / scale, whole.to(scale.dtype) * scale)
         bound, best, since = -float("inf"), float("inf"), 0
         iterations = 0
         while iterations < _MOST_ITERATIONS:
@@ -135,7 +142,11 @@ class SoftmaxRegression:
             if since > _PATIENCE or not self._step(state, scale, memory):
                 break
             iterations += 1
-        return Fit(state.point, penalty, state.objective, bound, iterations)
+        kept = []
+        for scaled, scaled_change, _ in memory[-_CARRIED:]:
+            move, change = scaled * scale, scaled_change / scale
+            kept.append((move, torch.cat([change[:, :-1] - penalty * move[:, :-1], change[:, -1:]], 1)))
+        return Fit(state.point, penalty, state.objective, bound, iterations, pairs=tuple(kept))
 
     def _scale(self, state: _State, penalty: float) -> Tensor:
         """Root of the inverse model Hessian's diagonal, shape ``(R + 1,)``."""
@@ -215,7 +226,7 @@ class _State:
         return length
 
     def follow(self, trend: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Search along the path's last change, up or down; returns the move and the gradient's change.
+        """Search along the path's last change, up or down; returns the move and the change of the loss's gradient.
 
         The solution drifts steadily along the path. Measured on ImageNet features of CIFAR-10 at λ = 1e-4, this first
         move and the curvature it shows take the iterations from 110 to 31.
@@ -224,7 +235,11 @@ class _State:
         slope = float((trend * before).sum())
         direction = -trend if slope > 0.0 else trend
         length = self.move(direction, -abs(slope)) if slope else 0.0
-        return (direction * length, self.gradient - before) if length else None
+        if not length:
+            return None
+        move, change = direction * length, self.gradient - before
+        change[:, :-1] -= self.penalty * move[:, :-1]
+        return move, change
 
     def settle_bias(self) -> None:
         """Newton's method on the bias alone, which no product with the features enters."""
@@ -297,5 +312,5 @@ def _rotate(features: Tensor) -> tuple[Tensor, Tensor]:
 def _mean_squares(features: Tensor) -> Tensor:
     total = torch.zeros(features.shape[1], dtype=torch.float64, device=features.device)
     for rows in features.split(_CHUNK_ROWS):
-        total += rows.double().square().sum(0)
+        total += rows.square().sum(0).double()
     return total / len(features)
