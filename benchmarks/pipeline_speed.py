@@ -3,8 +3,8 @@
     python benchmarks/pipeline_speed.py
 
 Targets on 2 cores, at 32 px and batches of 128: at most 10 % of a training step, and at least 3 times less than the
-usual way: a ``DataLoader`` over PIL images with torchvision's per-image transforms, once in this process and once with 2
-workers. Those have both cores to themselves here, as they have not while a network trains.
+usual way: a ``DataLoader`` over PIL images with torchvision's per-image transforms, once in this process and once with
+2 workers. Those have both cores to themselves here, as they have not while a network trains.
 """
 
 from __future__ import annotations
