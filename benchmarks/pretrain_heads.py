@@ -5,9 +5,9 @@
 
 A CIFAR ResNet-20 is trained on some classes of CIFAR-100 with each loss, without and with an MLP head; the encoder's
 NC1 is taken on those training images, and a linear probe of the frozen encoder is fitted on CIFAR-10 (its strength
-chosen on held-out training images) and scored on the 10,000 test images. Runs that stand there are not trained again. The
-results file says which of Table 1's orderings hold for the means over seeds, and whether every run passed 95 % training
-accuracy.
+chosen on held-out training images) and scored on the 10,000 test images. Runs that stand there are not trained again.
+The results file says which of Table 1's orderings hold for the means over seeds, and whether every run passed 95 %
+training accuracy.
 """
 
 from __future__ import annotations
