@@ -1,4 +1,5 @@
-"""How well raw and calibrated NC1 find the population's value, over sample size, width, classes, separation and spectrum.
+"""How well raw and calibrated NC1 find the population's value, over sample size, width, classes, separation and
+spectrum.
 
 Run ``python benchmarks/calibration_study.py`` (about 15 minutes on one core; ``--quick`` takes one). Populations are
 Gaussian: class means with independent normal coordinates of the given size, within-class covariance with unit mean
@@ -19,7 +20,13 @@ from hardware import machine, result_path
 from nctransfer.errors import DataError
 from nctransfer.metrics import nc1, nc1_calibrated
 
-SAMPLES, DIMS, CLASSES, SEPARATIONS, DECAYS = (10, 30, 100, 500), (64, 256, 2048), (2, 10, 100), (0.15, 0.3, 0.6), (0.0, 0.5, 1.0)
+SAMPLES, DIMS, CLASSES, SEPARATIONS, DECAYS = (
+    (10, 30, 100, 500),
+    (64, 256, 2048),
+    (2, 10, 100),
+    (0.15, 0.3, 0.6),
+    (0.0, 0.5, 1.0),
+)
 IMAGE = Path(__file__).parent.parent / "docs" / "images" / "calibration.png"
 
 
@@ -74,7 +81,9 @@ def draw(rows: list[dict]) -> None:
                     and r[key] is not None and (key == "raw" or 2 * r["answered"] >= r["repeats"])
                 ]  # fmt: skip
                 if points:
-                    axis.plot(*zip(*points, strict=True), style, marker="o", ms=3, color=colour, label=f"{key}, D={dim}")
+                    axis.plot(
+                        *zip(*points, strict=True), style, marker="o", ms=3, color=colour, label=f"{key}, D={dim}"
+                    )
         axis.set(xscale="log", yscale="log", ylim=(0.3, 8), title=f"K = {classes}, spectrum i^-{decay:g}")
         axis.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
     axes[0][0].legend(fontsize=7)
@@ -102,7 +111,9 @@ def main() -> None:
         "separated": sum(row["accuracy"] > 0.8 for row in rows),
     }  # fmt: skip
     print(summary)
-    result_path("calibration").write_text(json.dumps({"machine": machine(), "summary": summary, "rows": rows}, indent=1) + "\n")
+    result_path("calibration").write_text(
+        json.dumps({"machine": machine(), "summary": summary, "rows": rows}, indent=1) + "\n"
+    )
     draw(rows)
 
 

@@ -64,21 +64,37 @@ def main() -> None:
         ratio = seconds[over] / seconds[under]
         met = ratio >= target if faster else ratio <= target
         rows.append({"what": what, "ratio": ratio, "target": target, "met": met, "seconds": seconds})
-        print(f"{what:60s} {ratio:8.2f}x  target {'>=' if faster else '<='} {target}  {'met' if met else 'MISSED'}", flush=True)
+        print(
+            f"{what:60s} {ratio:8.2f}x  target {'>=' if faster else '<='} {target}  {'met' if met else 'MISSED'}",
+            flush=True,
+        )
 
     def floor() -> None:
         features.sum()
         features.sum()
         features @ other
 
-    several = ("nc1", "equinorm", "equiangularity", "etf_angle_error", "etf_error", "self_duality", "ncc_agreement", "cdnv", "class_separation")
+    several = (
+        "nc1",
+        "equinorm",
+        "equiangularity",
+        "etf_angle_error",
+        "etf_error",
+        "self_duality",
+        "ncc_agreement",
+        "cdnv",
+        "class_separation",
+    )
     times = race(
         rounds,
         floor=floor,
         nc1=lambda: metrics.nc1(features, labels),
         several=lambda: metrics.measure(features, labels, weight=weight, bias=bias, only=several),
         null=lambda: metrics.nc1_null(features, labels),
-        ranks=lambda: (metrics.numerical_rank(features, labels), metrics.numerical_rank(features, labels, centered=True)),
+        ranks=lambda: (
+            metrics.numerical_rank(features, labels),
+            metrics.numerical_rank(features, labels, centered=True),
+        ),
     )
     note("nc1 / two reads and one product", times, "nc1", "floor", 1.5)
     note("NC1 to NC4, CDNV, class separation / nc1", times, "several", "nc1", 2)
@@ -124,7 +140,13 @@ def update_speed(note: Callable, rounds: int) -> None:
         for _ in range(64):
             torch.addmm(total, batch.T, batch, out=total)
 
-    note("ClassStatistics.update with scatter / its product", race(rounds, update=update, product=products), "update", "product", 1.3)
+    note(
+        "ClassStatistics.update with scatter / its product",
+        race(rounds, update=update, product=products),
+        "update",
+        "product",
+        1.3,
+    )
 
 
 if __name__ == "__main__":

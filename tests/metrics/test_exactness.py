@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import reference
 import torch
 
+import reference
 from nctransfer import metrics
 from nctransfer.errors import DataError
 
@@ -16,7 +16,9 @@ def rotated(rng, rows, dim):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_mean_spectrum_that_spans_a_million(dtype):
     rng = np.random.default_rng(0)
-    means = np.linalg.qr(rng.normal(size=(5, 4)))[0] * np.logspace(0, -6, 4) @ np.linalg.qr(rng.normal(size=(8, 4)))[0].T
+    means = (
+        np.linalg.qr(rng.normal(size=(5, 4)))[0] * np.logspace(0, -6, 4) @ np.linalg.qr(rng.normal(size=(8, 4)))[0].T
+    )
     labels = np.arange(40) % 5
     features = (means[labels] + 1e-7 * rng.normal(size=(40, 8))).astype(dtype)
     expected = reference.nc1_precise(features, labels)
@@ -124,7 +126,7 @@ def test_one_coinciding_pair_leaves_nc1_and_takes_cdnv():
     rng = np.random.default_rng(8)
     deviations = rng.normal(size=(5, 4))
     rows = np.concatenate([deviations, -deviations])
-    features = np.concatenate([rows, rows + [3, 0, 0, 0], rows])
+    features = np.concatenate([rows, rows + np.array([3.0, 0, 0, 0]), rows])
     labels = np.repeat([0, 1, 2], 10)
     with pytest.raises(DataError, match="coincide, so CDNV is undefined"):
         metrics.cdnv(features, labels)

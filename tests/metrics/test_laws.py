@@ -37,7 +37,11 @@ def draw(seed):
     rng = np.random.default_rng(seed)
     classes, dim = int(rng.integers(2, 7)), int(rng.integers(2, 12))
     labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 60)])
-    return rng.normal(size=(classes, dim))[labels] + rng.uniform(0.1, 1) * rng.normal(size=(len(labels), dim)), labels, rng
+    return (
+        rng.normal(size=(classes, dim))[labels] + rng.uniform(0.1, 1) * rng.normal(size=(len(labels), dim)),
+        labels,
+        rng,
+    )
 
 
 @pytest.mark.parametrize(("name", "change"), [(name, change) for name in HOLDS for change in HOLDS[name]])
@@ -94,7 +98,9 @@ def test_ranges(seed):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32), parts=st.integers(1, 9), tree=st.randoms(use_true_random=False), scatter=st.booleans())
+@given(
+    seed=st.integers(0, 2**32), parts=st.integers(1, 9), tree=st.randoms(use_true_random=False), scatter=st.booleans()
+)
 def test_any_split_order_and_merge_tree_gives_the_same(seed, parts, tree, scatter):
     features, labels, rng = draw(seed)
     whole = metrics.ClassStatistics(labels.max() + 1, features.shape[1], scatter=scatter)

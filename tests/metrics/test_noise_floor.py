@@ -60,7 +60,13 @@ def gaussian(classes, dim, samples, separation, decay=0.0, seed=0, factor=1.0):
 
 @pytest.mark.parametrize(
     ("classes", "dim", "samples", "separation", "decay"),
-    [(10, 256, 10, 0.6, 0.0), (10, 256, 10, 0.6, 0.5), (10, 64, 10, 0.6, 0.0), (10, 64, 100, 0.3, 0.0), (30, 20, 100, 1.0, 0.5)],
+    [
+        (10, 256, 10, 0.6, 0.0),
+        (10, 256, 10, 0.6, 0.5),
+        (10, 64, 10, 0.6, 0.0),
+        (10, 64, 100, 0.3, 0.0),
+        (30, 20, 100, 1.0, 0.5),
+    ],
 )
 def test_calibrated_finds_the_population(classes, dim, samples, separation, decay):
     ratios = []

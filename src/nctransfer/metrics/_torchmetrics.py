@@ -48,7 +48,10 @@ class CollapseMetric(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """The defined numbers by name."""
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in streamed_numbers(self._from_states()).items()}
+        return {
+            name: torch.tensor(value, dtype=torch.float64)
+            for name, value in streamed_numbers(self._from_states()).items()
+        }
 
     def _from_states(self) -> ClassStatistics:
         names = list(self.empty.state_dict())

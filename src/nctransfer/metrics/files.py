@@ -1,4 +1,5 @@
-"""Features in files: ``.npz``, ``.safetensors`` and pairs of ``.npy``, mapped from the disk where the format allows it."""
+"""Features in files: ``.npz``, ``.safetensors`` and pairs of ``.npy``, mapped from the disk where the format allows
+it."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ def open_features(path: str | Path, labels: str | Path | None = None) -> OpenedF
     elif path.suffix == ".safetensors":
         arrays = _safetensors(path)
     else:
-        raise DataError(f"unknown kind of file {path.suffix!r}", where=str(path), remedy="use .npz, .safetensors or .npy")
+        raise DataError(
+            f"unknown kind of file {path.suffix!r}", where=str(path), remedy="use .npz, .safetensors or .npy"
+        )
     missing = [name for name in ("features", "labels") if name not in arrays]
     if missing:
         raise DataError(
@@ -72,7 +75,9 @@ def _npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read the array: {error}", where=str(path), remedy="save it anew with numpy.save") from error
+        raise DataError(
+            f"cannot read the array: {error}", where=str(path), remedy="save it anew with numpy.save"
+        ) from error
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
@@ -80,7 +85,9 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in ("features", "labels", "weight", "bias") if name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
-        raise DataError(f"cannot read the arrays: {error}", where=str(path), remedy="save them anew with numpy.savez") from error
+        raise DataError(
+            f"cannot read the arrays: {error}", where=str(path), remedy="save them anew with numpy.savez"
+        ) from error
 
 
 def _safetensors(path: Path) -> dict[str, Any]:

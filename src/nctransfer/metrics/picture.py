@@ -33,7 +33,9 @@ def draw_collapse(features: Any, labels: Any, path: str | Path, *, title: str = 
 
     path = Path(path)
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise DataError(f"cannot draw to {path.suffix or 'a file without ending'!r}", where=str(path), remedy="use .png or .svg")
+        raise DataError(
+            f"cannot draw to {path.suffix or 'a file without ending'!r}", where=str(path), remedy="use .png or .svg"
+        )
     source = resolve(features, labels)
     if not isinstance(source, Samples):
         raise DataError("a picture needs the samples themselves", where="features", remedy="pass features and labels")
