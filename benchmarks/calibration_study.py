@@ -1,4 +1,5 @@
-"""How well raw and calibrated NC1 find the population's value, over sample size, width, classes, separation and spectrum.
+"""How well raw and calibrated NC1 find the population's value, over sample size, width, classes, separation and
+spectrum.
 
 Run ``python benchmarks/calibration_study.py`` (about 15 minutes on one core; ``--quick`` takes one). Populations are
 Gaussian: class means with independent normal coordinates of the given size, within-class covariance with unit mean

@@ -10,6 +10,7 @@ import argparse
 import gc
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ def draw(samples: int, dim: int, classes: int):
     for part in features.split(4096):
         part.normal_()
     labels = torch.arange(samples) % classes
-    features[:, :classes].scatter_add_(1, labels[:, None], torch.full((samples, 1), 3.0)) if classes <= dim else None
+    features[:, :classes].scatter_add_(1, labels[:, None], torch.full((samples, 1), 3.0))
     return features, labels
 
 
@@ -94,7 +95,11 @@ def main() -> None:
     rows = []
     features, labels = draw(50_000, 2_048, 100)
     rows.append(
-        {"what": "nc1, N=50,000 D=2,048 K=100", "MiB": peak_above(lambda: metrics.nc1(features, labels)), "target": 100}
+        {
+            "what": "nc1, N=50,000 D=2,048 K=100",
+            "MiB": peak_above(partial(metrics.nc1, features, labels)),
+            "target": 100,
+        }
     )
     del features
     wide, few = draw(2_000, 1_000_000, 10)
@@ -109,13 +114,13 @@ def main() -> None:
         "numerical_rank",
         "numerical_rank_centered",
     )
-    call = lambda: metrics.measure(wide, few, weight=weight, only=names)  # noqa: E731
+    call = partial(metrics.measure, wide, few, weight=weight, only=names)
     start = time.perf_counter()
     rows.append({"what": "NC1 to NC4, CDNV, ranks, N=2,000 D=1,000,000 K=10", "MiB": peak_above(call), "target": 1024})
     rows[-1]["seconds"] = time.perf_counter() - start
     for row in rows:
         print(row)
-    del wide, few, weight
+    del wide, few, weight, call
     if arguments.growth:
         rows += growth(arguments.limit)
         plot([row for row in rows if "line" in row])

@@ -1,4 +1,5 @@
-"""Slow textbook formulas in float64 loops, and in mpmath for ill-conditioned features: the oracles of the metrics' tests."""
+"""Slow textbook formulas in float64 loops, and in mpmath for ill-conditioned features: the oracles of the metrics'
+tests."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import reference
 import torch
 
+import reference
 from nctransfer import metrics
 from nctransfer.errors import DataError
 
@@ -126,7 +126,7 @@ def test_one_coinciding_pair_leaves_nc1_and_takes_cdnv():
     rng = np.random.default_rng(8)
     deviations = rng.normal(size=(5, 4))
     rows = np.concatenate([deviations, -deviations])
-    features = np.concatenate([rows, rows + [3, 0, 0, 0], rows])
+    features = np.concatenate([rows, rows + np.array([3.0, 0, 0, 0]), rows])
     labels = np.repeat([0, 1, 2], 10)
     with pytest.raises(DataError, match="coincide, so CDNV is undefined"):
         metrics.cdnv(features, labels)

@@ -1,18 +1,20 @@
 """NC1 of the population, estimated from a sample: comparable across widths, class counts and sample sizes.
 
 Class means carry noise: their spread is too large by tr(Σ_W)/n in all, so that raw NC1 comes out too small, the more so
-the fewer samples a class has. Subtracting that noise once is not enough. The inverse of a matrix that wobbles is not the
-inverse of its mean, and with K classes the wobble has K² entries.
+the fewer samples a class has. Subtracting that noise once is not enough. The inverse of a matrix that wobbles is
+not the inverse of its mean, and with K classes the wobble has K² entries.
 
 With M₀ the population's centred class means, G = M₀M₀ᵀ and H = M₀Σ_W M₀ᵀ, the population's NC1 is tr(G⁻¹HG⁻¹). The
 sample gives M = M₀ + E with E of covariance Σ_W/n a row. The theory of information-plus-noise matrices (Dozier and
-Silverstein 2007; Hachem, Loubaton and Najim 2007) says which matrix built from M has an inverse near G⁻¹ when K, D and n
-are of like size:
+Silverstein 2007; Hachem, Loubaton and Najim 2007) says which matrix built from M has an inverse near G⁻¹ when K, D
+and n are of like size:
 
     Q⁻¹ = M (I − bΣ_W)⁻¹ Mᵀ − (tr Σ_W − h)/n,   b = tr(Q)/n,   h = tr(QH),
 
-two numbers found by iteration; b = h = 0 is plain noise subtraction. A product of two such inverses needs one more factor,
-from the derivative of that equation: with B = M(I − bΣ_W)⁻¹Σ_W(I − bΣ_W)⁻¹Mᵀ and τ = tr(P⊥Σ_W P⊥Σ_W)/n outside the span of the means,
+two numbers found by iteration; b = h = 0 is plain noise subtraction. A product of two such inverses needs one more
+factor,
+from the derivative of that equation: with B = M(I − bΣ_W)⁻¹Σ_W(I − bΣ_W)⁻¹Mᵀ and τ = tr(P⊥Σ_W P⊥Σ_W)/n outside the
+span of the means,
 
     NC1 = tr(QBQ)/(1 + u) − τ tr(Q²),   u = (tr(QBQ) − τ tr(Q²))/(n + τ tr(Q²)).
 
@@ -40,6 +42,7 @@ __all__ = ["CalibratedNC1", "nc1_calibrated"]
 MOST_PAIRS = 512
 PAIR_BYTES = 256 << 20
 LARGEST_ERROR = 0.3
+STEEPEST = 0.07
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,8 @@ def _noise(source: Samples, spectrum: Spectrum, within: Tensor, squares: Tensor,
 
 
 def _pairs(source: Samples, seed: int) -> Tensor:
-    """Differences of disjoint pairs of rows of one class, over √2: independent, without mean, of covariance Σ_W; (m, D)."""
+    """Differences of disjoint pairs of rows of one class, over √2: independent, without mean, of covariance Σ_W;
+    (m, D)."""
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(source.labels), generator=generator)
     order = shuffled[torch.argsort(source.labels[shuffled], stable=True)]
@@ -205,6 +209,13 @@ def _pairs(source: Samples, seed: int) -> Tensor:
 def _many_dimensions(noise: _Noise) -> CalibratedNC1:
     signal = noise.spread - noise.powers[1] * noise.shares
     inverse, shaped = _resolvent(noise, signal)
+    # The equations follow what a steep spectrum leads out of the span to second order in b only; see docs/metrics.md.
+    total, second, third, _ = noise.powers
+    steep = float((inverse @ noise.shares).trace()) * (third / second - second / total) if second > 0 else 0.0
+    if steep > STEEPEST:
+        raise _unknown(
+            "the spectrum within classes is too steep for so few samples", "measure more samples of each class"
+        )
     aligned = inverse @ signal
     number = noise.per_class
     outside = noise.powers[1] - 2 * float((inverse @ noise.second).trace()) + float((aligned @ aligned).trace())
@@ -220,8 +231,8 @@ def _many_dimensions(noise: _Noise) -> CalibratedNC1:
 def _resolvent(noise: _Noise, signal: Tensor) -> tuple[Tensor, Tensor]:
     """Q and B at the fixed point, found from above, where Q⁻¹ is surely positive.
 
-    M(I − bΣ)⁻¹Mᵀ is R(R − bL)⁻¹R with R = MMᵀ and L = MΣMᵀ if Σ keeps the span of the means; what Σ leads out of the span
-    is added to second order in b.
+    M(I − bΣ)⁻¹Mᵀ is R(R − bL)⁻¹R with R = MMᵀ and L = MΣMᵀ if Σ keeps the span of the means; what Σ leads out of
+    the span is added to second order in b.
     """
     gram, spread, trace = noise.gram, noise.spread, noise.powers[0]
     limit = 0.98 / float(torch.linalg.eigvals(torch.linalg.solve(gram, spread)).real.max().clamp_min(1e-300))

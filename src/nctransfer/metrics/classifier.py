@@ -131,7 +131,8 @@ def agreement_of(source: Samples, spectrum: Spectrum, read: Deviations, weight: 
     Distances to the means need only the coordinates within the means' span. Rows whose two best classes lie within the
     rounding of the products are decided again from the row itself in float64.
     """
-    assert read.projections is not None and read.logits is not None
+    assert read.projections is not None
+    assert read.logits is not None
     device, means = read.centres.device, class_means(source)
     weight, bias = weight.to(device), bias.to(device)
     centre = means.mean(0)

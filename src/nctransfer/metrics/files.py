@@ -1,4 +1,5 @@
-"""Features in files: ``.npz``, ``.safetensors`` and pairs of ``.npy``, mapped from the disk where the format allows it."""
+"""Features in files: ``.npz``, ``.safetensors`` and pairs of ``.npy``, mapped from the disk where the format allows
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the metrics accept, checked once: a feature matrix and labels become ``Samples``, or a typed error with a remedy.
+"""What the metrics accept, checked once: a feature matrix and labels become ``Samples``, or a typed error with a
+remedy.
 
 Shapes used in this room: features (N, D), labels (N,), K classes. Classes without a sample take no part: ``Samples``
 numbers the classes that are present from 0 and remembers their original numbers.
@@ -117,7 +118,8 @@ def prepare(
 
 
 def as_matrix(features: Any, where: str = "features") -> tuple[Tensor, bool]:
-    """``features`` as a float tensor of shape (N, D) that shares its memory where it can, and whether it lies on disk."""
+    """``features`` as a float tensor of shape (N, D) that shares its memory where it can, and whether it lies on
+    disk."""
     mapped = False
     if isinstance(features, Tensor):
         matrix = features.detach()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,15 +26,16 @@ from .variability import cdnv_of, check_spread, nc1_of_samples, nc1_of_scatter, 
 __all__ = ["METRICS", "Collapse", "measure"]
 
 METRICS = (
-    "nc1", "nc1_null", "nc1_calibrated", "cdnv", "numerical_rank", "numerical_rank_centered", "equinorm", "equiangularity",
-    "etf_angle_error", "etf_error", "self_duality", "ncc_agreement", "vci", "class_separation", "rank_between",
-    "condition_between",
+    "nc1", "nc1_null", "nc1_calibrated", "cdnv", "numerical_rank", "numerical_rank_centered", "equinorm",
+    "equiangularity", "etf_angle_error", "etf_error", "self_duality", "ncc_agreement", "vci", "class_separation",
+    "rank_between", "condition_between",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Collapse:
-    """How collapsed features are. A number that was not asked for or is undefined is None, with the reason in ``notes``.
+    """How collapsed features are. A number that was not asked for or is undefined is None, with the reason in
+    ``notes``.
 
     Attributes:
         nc1: Within-class variability, [0, ∞), smaller is more collapsed.
@@ -99,7 +101,8 @@ def measure(
     """Measure the collapse of features: NC1 to NC4, CDNV, ranks, VCI, class separation, noise floor, calibration.
 
     Args:
-        features: Features of shape (N, D), any float type, NumPy, torch or memory-mapped; or ``ClassStatistics``, of which
+        features: Features of shape (N, D), any float type, NumPy, torch or memory-mapped; or ``ClassStatistics``,
+        of which
             all is measured that can be had without the samples.
         labels: Class numbers of shape (N,).
         weight: Classifier weight of shape (K, D), for self-duality and NC4.
@@ -154,11 +157,18 @@ class _Work:
     """One measurement: the reads done at most once, and each metric's failure turned into a note."""
 
     def __init__(
-        self, source, weight, bias, weighting: str, permutations: int, seed: int, wanted: frozenset[str]
+        self,
+        source: Samples | ClassStatistics,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        weighting: str,
+        permutations: int,
+        seed: int,
+        wanted: frozenset[str],
     ) -> None:
-        self.source: Samples | ClassStatistics = source
-        self.weight: Tensor | None = weight
-        self.bias: Tensor | None = bias
+        self.source = source
+        self.weight = weight
+        self.bias = bias
         self.weighting, self.permutations, self.seed, self.wanted = weighting, permutations, seed, wanted
         self.notes: dict[str, str] = {}
         self.values: dict[str, Any] = {}
@@ -181,7 +191,7 @@ class _Work:
         self._take("cdnv", lambda: cdnv_of(moments_of(source)))
         self._take("class_separation", self._separation)
         for name, function in GEOMETRY.items():
-            self._take(name, lambda function=function: function(centred_means(self.means)))
+            self._take(name, partial(self._geometry, function))
         self._take("rank_between", lambda: self._known().rank)
         self._take("condition_between", lambda: self._known().condition)
         self._take("self_duality", self._duality, self.weight is not None, "pass weight")
@@ -251,6 +261,9 @@ class _Work:
         assert self._read is not None
         return separation_of(samples, self._read)
 
+    def _geometry(self, function: Callable[[Tensor], float]) -> float:
+        return function(centred_means(self.means))
+
     def _duality(self) -> float:
         assert self.weight is not None
         rows = present_rows(self.weight, self.source, self.means.shape[1])
@@ -259,7 +272,9 @@ class _Work:
     def _agreement(self) -> float:
         samples = self._samples("NC4")
         spectrum = self._known()
-        assert self._read is not None and self.weight is not None and self.bias is not None
+        assert self._read is not None
+        assert self.weight is not None
+        assert self.bias is not None
         return agreement_of(samples, spectrum, self._read, self.weight, self.bias)
 
     def _floor(self) -> Any:

@@ -1,15 +1,16 @@
 """What NC1 says when there is nothing to see: its mean and spread under permuted labels.
 
 NC1 has a floor that depends on samples a class, dimension and spectrum (about (K−1)(n−1)/D for isotropic noise), so a
-value means something only beside it. Permuting the labels of every row costs a product over all rows each time. Here the
-rows are first gathered into *units* (random groups of equal size, drawn once), and the units are dealt to the classes
-anew for each permutation. Every deal is by itself a uniformly random permutation with the right class sizes; and the
-spread among a class's units, times (n_k−1)/(U_k−1), is an unbiased estimate of the spread among its rows.
-With few rows each row is its own unit, and the answer is that of plain permutation.
+value means something only beside it. Permuting the labels of every row costs a product over all rows each time.
+Here the rows are first gathered into *units* (random groups of equal size, drawn once), and the units are dealt to
+the classes anew for each permutation. Every deal is by itself a uniformly random permutation with the right class
+sizes; and the spread among a class's units, times (n_k−1)/(U_k−1), is an unbiased estimate of the spread among its
+rows. With few rows each row is its own unit, and the answer is that of plain permutation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +111,8 @@ def floor_of(source: Samples, weighting: str, permutations: int, seed: int, *, e
 def _units(
     source: Samples, generator: torch.Generator, exact: bool
 ) -> tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]:
-    """Unit sums (U, D) about the global mean, unit sizes (U,), and for each unit size the units and the classes dealt to."""
+    """Unit sums (U, D) about the global mean, unit sizes (U,), and for each unit size the units and the classes
+    dealt to."""
     rows, dim = source.features.shape
     classes = len(source.counts)
     means = class_means(source)
@@ -145,7 +147,7 @@ def _units(
     return sums, sizes, [(units, owners) for units, owners in plan if len(units)]
 
 
-def _deals(plan: list[tuple[Tensor, Tensor]], generator: torch.Generator, permutations: int):
+def _deals(plan: list[tuple[Tensor, Tensor]], generator: torch.Generator, permutations: int) -> Iterator[Tensor]:
     total = sum(len(units) for units, _ in plan)
     for _ in range(permutations):
         deal = torch.empty(total, dtype=torch.int64)

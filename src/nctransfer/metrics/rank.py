@@ -29,10 +29,10 @@ def numerical_rank(
 ) -> float:
     """Mean over classes of ‖H_k‖_F² / ‖H_k‖₂² with H_k the rows of class k.
 
-    Range [1, min(n_k, D)]; smaller is more collapsed. As in the paper H_k is not centred, so that its mean dominates and
-    the value sits near 1; ``centered=True`` subtracts the class mean and shows how many directions the spread itself
-    fills. Unchanged by rotation and scale; the centred one by a shift too. A class with all rows zero (centred: equal)
-    has no rank and takes no part.
+    Range [1, min(n_k, D)]; smaller is more collapsed. As in the paper H_k is not centred, so that its mean
+    dominates and the value sits near 1; ``centered=True`` subtracts the class mean and shows how many directions
+    the spread itself fills. Unchanged by rotation and scale; the centred one by a shift too. A class with all rows
+    zero (centred: equal) has no rank and takes no part.
 
     Args:
         features: Features of shape (N, D).

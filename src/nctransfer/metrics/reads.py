@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -120,7 +121,8 @@ def raise_unless_finite(samples: Samples) -> None:
 
 
 def centred(samples: Samples, means: Tensor, dtype: torch.dtype) -> tuple[Tensor, Iterator[Chunk]]:
-    """Class-centred chunks, and the centres that were subtracted: the means rounded to ``dtype``, so that nothing is lost."""
+    """Class-centred chunks, and the centres that were subtracted: the means rounded to ``dtype``, so that nothing
+    is lost."""
     centres = means.to(dtype)
 
     def chunks() -> Iterator[Chunk]:
@@ -188,15 +190,15 @@ def read_deviations(
     rank = 0 if directions is None else directions.shape[1]
     parts = [part for part in (directions, None if outputs is None else outputs.T) if part is not None]
     columns = torch.cat(parts, 1).to(device, dtype) if parts else None
-    double = {"dtype": torch.float64, "device": device}
-    projected = torch.zeros(classes, rank, **double) if rank else None
-    lengths = torch.empty(size, **double)
-    along = torch.empty(size, **double) if separation else None
-    raw = torch.empty(size, **double) if separation else None
-    unit_sums = torch.zeros(classes, dim, **double) if separation else None
+    double = partial(torch.zeros, dtype=torch.float64, device=device)
+    projected = double(classes, rank) if rank else None
+    lengths = double(size)
+    along = double(size) if separation else None
+    raw = double(size) if separation else None
+    unit_sums = double(classes, dim) if separation else None
     projections = torch.empty(size, rank, dtype=dtype, device=device) if keep else None
     logits = torch.empty(size, len(outputs), dtype=dtype, device=device) if outputs is not None else None
-    gram = torch.zeros(rank, rank, **double) if weights is not None else None
+    gram = double(rank, rank) if weights is not None else None
     index, done = torch.empty(size, dtype=torch.int64, device=samples.features.device), 0
     centres, chunks = centred(samples, means, dtype)
     lengths_of_centres = centres.double().square().sum(1)
@@ -224,7 +226,7 @@ def read_deviations(
     shift = means - centres.double()
     counts = samples.counts.to(device, torch.float64)
     own = samples.labels[index.cpu()].to(device)
-    squares = torch.zeros(classes, **double).index_add_(0, own, lengths)
+    squares = double(classes).index_add_(0, own, lengths)
     squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
     if projected is not None and directions is not None:
         projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)

@@ -40,7 +40,8 @@ class Spectrum:
 
 
 def centre_means(means: Tensor) -> Tensor:
-    """Class means minus their unweighted mean, taken from the first mean so that a large common offset costs nothing."""
+    """Class means minus their unweighted mean, taken from the first mean so that a large common offset costs
+    nothing."""
     shifted = means - means[0]
     return shifted - shifted.mean(0)
 
@@ -62,7 +63,7 @@ def between_spectrum(means: Tensor, where: str = "features") -> Spectrum:
         raise DataError(
             "all class means coincide, so the between-class covariance is zero and NC1 is undefined",
             where=where,
-            remedy="check that the labels belong to these features, and that the network has not collapsed to a constant",
+            remedy="check that the labels belong to these features, and that the network is not constant",
         )
     scale = 2.0 ** round(torch.tensor(peak, dtype=torch.float64).log2().item())
     left, values, right = torch.linalg.svd(centred / scale, full_matrices=False)

@@ -1,4 +1,5 @@
-"""One accumulator for streaming and distributed use: counts, means, squared deviations and pooled scatter of each class.
+"""One accumulator for streaming and distributed use: counts, means, squared deviations and pooled scatter of each
+class.
 
 Everything is held in float64 and merged by the rule of Chan, Golub and LeVeque (1979), which adds moments *about the
 mean*: no digit is lost however far the means lie from zero, and any order of merging gives the same answer.
@@ -7,6 +8,7 @@ mean*: no digit is lost however far the means lie from zero, and any order of me
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +72,12 @@ class ClassStatistics:
 
     def reset(self) -> None:
         """Forget everything, as if newly made."""
-        double = {"dtype": torch.float64, "device": self.device}
+        double = partial(torch.zeros, dtype=torch.float64, device=self.device)
         try:
             self._counts = torch.zeros(self.num_classes, dtype=torch.int64, device=self.device)
-            self._means = torch.zeros(self.num_classes, self.dim, **double)
-            self._squares = torch.zeros(self.num_classes, **double)
-            self._scatter = torch.zeros(self.dim, self.dim, **double) if self.keeps_scatter else None
+            self._means = double(self.num_classes, self.dim)
+            self._squares = double(self.num_classes)
+            self._scatter = double(self.dim, self.dim) if self.keeps_scatter else None
         except (RuntimeError, MemoryError) as error:
             raise ResourceError(
                 f"no memory for the statistics of {self.num_classes} classes in {self.dim} dimensions",
@@ -217,7 +219,8 @@ class ClassStatistics:
 
         try:
             with safe_open(str(path), framework="pt") as file:
-                header, state = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                header = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in list(file.keys())}
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"cannot read statistics: {error}", where=str(path)) from error
         if header.get("kind") != "ClassStatistics" or "means" not in state or state["means"].ndim != 2:
@@ -335,7 +338,8 @@ def _positive(name: str, value: Any) -> int:
 
 
 def add_outer_product(total: Tensor, rows: Tensor, tiles: int = 8) -> None:
-    """Add ``rows.T @ rows`` for rows (B, D) to ``total`` (D, D), multiplying only the tiles on and above the diagonal."""
+    """Add ``rows.T @ rows`` for rows (B, D) to ``total`` (D, D), multiplying only the tiles on and above the
+    diagonal."""
     dim = rows.shape[1]
     width = max(64, -(-dim // tiles))
     for start in range(0, dim, width):

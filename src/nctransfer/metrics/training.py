@@ -1,6 +1,7 @@
 """Watching collapse while a network trains: a torchmetrics Metric, a Lightning callback, and one for a plain loop.
 
-torchmetrics and Lightning are extras; each class is made when it is first asked for, so that neither is needed otherwise.
+torchmetrics and Lightning are extras; each class is made when it is first asked for, so that neither is needed
+otherwise.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class CollapseLogger:
     """Collapse of several layers over an epoch of anyone's training loop, from one forward pass a batch.
 
     Give it the layers' outputs, however they were caught, with the labels; at the end of the epoch it returns a flat
-    dictionary of numbers, and forgets them. Outputs with more than two axes are averaged over all but batch and channels
-    (B, C, H, W) or tokens (B, T, C).
+    dictionary of numbers, and forgets them. Outputs with more than two axes are averaged over all but batch and
+    channels (B, C, H, W) or tokens (B, T, C).
 
     Args:
         num_classes: Number of classes.
@@ -102,10 +103,11 @@ def streamed_numbers(statistics: ClassStatistics) -> dict[str, float]:
 
 
 def collapse_metric(num_classes: int, dim: int, *, scatter: bool = True, **arguments: Any) -> Metric:
-    """A ``torchmetrics.Metric`` whose ``update`` takes features (B, D) and labels (B,) and whose ``compute`` is a dictionary.
+    """A ``torchmetrics.Metric`` whose ``update`` takes features (B, D) and labels (B,) and whose ``compute`` is a
+    dictionary.
 
-    It logs, resets and syncs as any other: processes may hold unequal shards or none. States are gathered and merged about
-    their means rather than summed, so that no digit is lost; ``.half()`` and autocast do not touch them.
+    It logs, resets and syncs as any other: processes may hold unequal shards or none. States are gathered and
+    merged about their means rather than summed, so that no digit is lost; ``.half()`` and autocast do not touch them.
 
     Args:
         num_classes: Number of classes.

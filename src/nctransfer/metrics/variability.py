@@ -24,8 +24,8 @@ def nc1(features: Any, labels: Any = None, *, num_classes: int | None = None, we
     Σ_B the covariance of the class means about their unweighted mean. With M = U S Vᵀ the centred class means,
     NC1 = (1/N) Σ_i ‖S⁻¹Vᵀ(h_i − h̄_i)‖², which is how it is computed: two reads of the features and no D×D matrix.
 
-    Range [0, ∞); smaller is more collapsed, 0 when every sample sits on its class mean. Unchanged by rotation, shift and
-    scale. It grows with the number of samples a class where there is no class structure; see ``nc1_null``.
+    Range [0, ∞); smaller is more collapsed, 0 when every sample sits on its class mean. Unchanged by rotation,
+    shift and scale. It grows with the number of samples a class where there is no class structure; see ``nc1_null``.
 
     Args:
         features: Features of shape (N, D), any float type, NumPy, torch or memory-mapped; or ``ClassStatistics`` with
@@ -43,7 +43,7 @@ def nc1(features: Any, labels: Any = None, *, num_classes: int | None = None, we
     Example:
         >>> import torch
         >>> features = torch.tensor([[0.0, 1.0], [0.0, -1.0], [4.0, 1.0], [4.0, -1.0]])
-        >>> nc1(features, torch.tensor([0, 0, 1, 1]))  # the classes differ along the first axis, and vary along the second
+        >>> nc1(features, torch.tensor([0, 0, 1, 1]))
         0.0
         >>> nc1(features.flip(1) @ torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 0, 1, 1]))
         0.125
@@ -62,8 +62,8 @@ def nc1(features: Any, labels: Any = None, *, num_classes: int | None = None, we
 def cdnv(features: Any, labels: Any = None, *, num_classes: int | None = None) -> float:
     """Class-distance normalised variance: the mean over pairs i≠j of (Var_i + Var_j) / (2 ‖μ_i − μ_j‖²).
 
-    Range [0, ∞); smaller is more collapsed. Linear in D. Unchanged by rotation, shift and scale. Var_i is the mean squared
-    distance of class i's samples from their mean.
+    Range [0, ∞); smaller is more collapsed. Linear in D. Unchanged by rotation, shift and scale. Var_i is the mean
+    squared distance of class i's samples from their mean.
 
     Args:
         features: Features of shape (N, D), or ``ClassStatistics``.
@@ -89,9 +89,9 @@ def cdnv(features: Any, labels: Any = None, *, num_classes: int | None = None) -
 def class_separation(features: Any, labels: Any = None, *, num_classes: int | None = None) -> float:
     """Class separation R² = 1 − d_w/d_t of features scaled to unit length.
 
-    With m_k the mean of class k's unit-length features, d_w = 1 − mean_k ‖m_k‖² is the mean cosine distance within classes
-    and d_t = 1 − ‖mean_k m_k‖² the one over all pairs. Range [0, 1]; *larger* is more collapsed, 1 when all samples of a
-    class point the same way. Unchanged by rotation and scale, not by a shift.
+    With m_k the mean of class k's unit-length features, d_w = 1 − mean_k ‖m_k‖² is the mean cosine distance within
+    classes and d_t = 1 − ‖mean_k m_k‖² the one over all pairs. Range [0, 1]; *larger* is more collapsed, 1 when all
+    samples of a class point the same way. Unchanged by rotation and scale, not by a shift.
 
     Args:
         features: Features of shape (N, D).
@@ -121,8 +121,9 @@ def vci(features: Any, labels: Any = None, *, num_classes: int | None = None, we
     """Variability collapse index, VCI = 1 − tr(Σ_T†Σ_B)/rank(Σ_B), with Σ_T = Σ_W + Σ_B.
 
     Σ_W and Σ_B carry one and the same weighting, over samples or over classes; only then does it lie in [0, 1].
-    *Larger* means less collapsed: 0 at full collapse. Unchanged by any invertible linear map and by a shift. It needs the
-    D×D matrix Σ_T, and says nothing when the residuals cannot fill the space: for N − K < D it is 0 even for noise.
+    *Larger* means less collapsed: 0 at full collapse. Unchanged by any invertible linear map and by a shift. It
+    needs the D×D matrix Σ_T, and says nothing when the residuals cannot fill the space: for N − K < D it is 0 even
+    for noise.
 
     Args:
         features: Features of shape (N, D), or ``ClassStatistics`` with ``scatter=True``.
@@ -224,7 +225,7 @@ def cdnv_of(moments: Moments) -> float:
     if not bool((between > near.square()).all()):
         pair = int(between.argmin())
         raise DataError(
-            f"the means of the {int(first[pair])}th and {int(second[pair])}th present class coincide, so CDNV is undefined",
+            f"the means of present classes {int(first[pair])} and {int(second[pair])} coincide, so CDNV is undefined",
             where="features",
             remedy="merge the two classes, or check their labels",
         )
@@ -247,7 +248,9 @@ def squared_distances(points: Tensor) -> Tensor:
 
 def separation_of(source: Samples, read: Deviations) -> float:
     """Class separation from a read that took what it needs."""
-    assert read.along is not None and read.unit_sums is not None and read.raw is not None
+    assert read.along is not None
+    assert read.unit_sums is not None
+    assert read.raw is not None
     device = read.centres.device
     own = source.labels[read.index.cpu()].to(device)
     counts = source.counts.to(device, torch.float64)
