@@ -19,6 +19,8 @@ __all__ = ["app", "main"]
 
 VERBS = ("auto", "measure", "probe", "tune", "predict", "report", "data", "pretrain", "paper")
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="nctransfer",
     help="Measure how collapsed the features of a deep network are, and use that to transfer it better.",
@@ -60,7 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str], debug: bool) -> int:
     try:
-        return app(args=words, prog_name="nctransfer", standalone_mode=False) or 0
+        code = app(args=words, prog_name="nctransfer", standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
+            raise KeyboardInterrupt
+        return code
     except NCTransferError as error:
         if debug:
             raise
@@ -68,7 +73,7 @@ def _run(words: list[str], debug: bool) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted | what was written so far is kept | go on with --resume")
-        return 130
+        return _INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
