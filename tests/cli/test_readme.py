@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nctransfer.models.offline import offline_weights
 from PIL import Image
+
+from nctransfer.models.offline import offline_weights
 
 README = Path(__file__).parents[2] / "README.md"
 SMALL = ["--image-size", "32", "--limit", "80", "--device", "cpu"]

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+
 from nctransfer.errors import CheckpointError, DataError, UsageError
 from nctransfer.models import Cut, LayerTaps, load_network, pool_features, wrap_module
 from nctransfer.models.offline import offline_weights
-from torch import nn
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_transformer_features_are_the_mean_over_all_tokens_with_the_class_token(
 def test_pooling_knows_where_the_channels_are():
     maps = torch.randn(2, 5, 5, 7)
     torch.testing.assert_close(pool_features(maps, channels_last=True), maps.mean((1, 2)))
-    with pytest.raises(UsageError, match="5 dimensions|shape"):
+    with pytest.raises(UsageError, match=r"of shape \(1, 2, 3, 4, 5\)"):
         pool_features(torch.zeros(1, 2, 3, 4, 5))
 
 
@@ -98,7 +99,7 @@ def test_layer_names_are_checked(resnet):
 
 
 def test_an_unknown_name_offers_near_ones():
-    with pytest.raises(UsageError, match="unknown network 'resnet19'; did you mean resnet18|resnet1"):
+    with pytest.raises(UsageError, match=r"unknown network 'resnet19' .*did you mean resnet18"):
         load_network("resnet19")
 
 
@@ -112,7 +113,7 @@ def test_weights_from_a_file(tmp_path, resnet):
     with pytest.raises(CheckpointError, match="do not fit"):
         load_network("resnet50", weights=tmp_path / "w.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="damaged|not a weights file"):
+    with pytest.raises(CheckpointError, match=r"damaged|not a weights file"):
         load_network("resnet18", weights=tmp_path / "cut.pth")
     with pytest.raises(DataError, match="not found"):
         load_network("resnet18", weights=tmp_path / "none.pth")
@@ -127,6 +128,7 @@ def test_a_module_that_returns_no_vector_is_refused():
 def test_the_packaged_weights_are_those_of_the_tf_port():
     """One logit of one embedded image. The plain `efficientnet_lite0` takes the same weights and gives another."""
     import timm
+
     from nctransfer.data import Preprocess, open_dataset
     from nctransfer.runs import load_weights_file
 

@@ -21,8 +21,8 @@ class _Reached(Exception):
 class Cut:
     """A network seen as prefix (all below ``unit``) and suffix (``unit`` and all above it).
 
-    The suffix is the network's own forward with everything that finished before the unit began passed over: each of
-    those modules hands its input on unchanged. That is exact when the part below the unit is a chain of modules. Whether
+    The suffix is the network's own forward with everything that finished before the unit began passed over: each
+    of those modules hands its input on unchanged. That is exact when the part below the unit is a chain of modules. Whether
     it is for this network is not assumed: :meth:`holds` runs both ways and compares, and only then is a cache used.
 
     Args:

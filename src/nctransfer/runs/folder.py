@@ -1,4 +1,4 @@
-"""A run is a folder: ``config.json``, ``environment.json``, ``metrics.jsonl``, ``result.json``, ``checkpoints/``, ``report.html``."""
+"""A run is a folder: its configuration, environment, metrics, result, checkpoints and page."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..data import PixelLoader
 from ..models.networks import PENULTIMATE
+from ..training.runtime import Runtime
 from .features import LayerFeatures, halving
 from .methods import TunedNetwork
-from ..training.runtime import Runtime
 
 __all__ = ["cached_accuracy", "run_split", "tuned_features"]
 

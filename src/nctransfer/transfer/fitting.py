@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ResourceError
+from ..training.runtime import Runtime
 from .batches import Batches
 from .features import is_out_of_memory
 from .methods import TunedNetwork
-from ..training.runtime import Runtime
 
 __all__ = ["Diverged", "Fit", "FitOutcome", "cosine_factor", "fit"]
 

@@ -42,7 +42,10 @@ class TuningMethod:
 class TunedNetwork(nn.Module):
     """A pretrained network with a new classifier, of which exactly the method's parameters learn.
 
-    Frozen modules are in eval mode whatever ``train()`` says, so their BatchNorm buffers stay bit for bit. Gradients flow
+    Frozen modules are in eval mode whatever ``train()`` says, so their BatchNorm buffers stay bit for bit. So are the
+    pretrained BatchNorms of the tuned part: their scale and shift learn, their statistics stay. With the statistics of small
+    batches instead, the features jump away from the classifier that was fitted to them (1,000 CIFAR-10 images, 6 epochs of
+    SCL: 76.5 % on validation with kept statistics, 66.5 % without). Gradients flow
     through the frozen blocks above the tuned unit; below it nothing requires a gradient, so no graph is kept there.
 
     Args:
@@ -82,6 +85,9 @@ class TunedNetwork(nn.Module):
             self.network.eval()
             if self.unit is not None:
                 self.network.encoder.get_submodule(self.unit).train(mode)
+        for module in self.network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
         return self
 
     def forward(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
@@ -141,14 +147,16 @@ class TunedNetwork(nn.Module):
     def tuned_state(self) -> dict[str, Tensor]:
         """Copies of every parameter and buffer that training can change: enough to return to this moment."""
         names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        moving = self.unit_buffers() if not self.method.whole else {name for name, _ in self.named_buffers()}
         state: dict[str, Any] = self.state_dict()
-        return {name: value.detach().clone() for name, value in state.items() if name in names or name in moving}
+        return {
+            name: value.detach().clone()
+            for name, value in state.items()
+            if name in names or name in self.moving_buffers()
+        }
 
-    def unit_buffers(self) -> set[str]:
-        """Names of the buffers that change while the method trains: those of the tuned unit and of the skip connection."""
-        prefixes = ["skip."] + ([f"network.encoder.{self.unit}."] if self.unit else [])
-        return {name for name, _ in self.named_buffers() if name.startswith(tuple(prefixes))}
+    def moving_buffers(self) -> set[str]:
+        """Names of the buffers that change while the method trains: those of the skip connection."""
+        return {name for name, _ in self.named_buffers() if name.startswith("skip.")}
 
     def load_tuned_state(self, state: dict[str, Tensor]) -> None:
         """Return to a moment kept by :meth:`tuned_state`."""

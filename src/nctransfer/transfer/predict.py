@@ -12,8 +12,8 @@ from torch import nn
 
 from ..data import Preprocess, image_files, read_image
 from ..errors import DataError
-from .handover import load_classifier
 from ..training.runtime import Runtime
+from .handover import load_classifier
 from .watch import Watch
 
 __all__ = ["Prediction", "predict"]

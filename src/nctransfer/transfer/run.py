@@ -118,17 +118,13 @@ def measure_layers(bench: Workbench) -> list[dict[str, Any]]:
     rows = measure_features(train, bench.num_classes, permutations=20, seed=bench.settings.seed)
     with bench.watch.stage("linear probes", len(rows)) as advance:
         for row in rows:
-            if row["penultimate"]:
-                chosen = bench.start_probe
-            else:
-                name = row["name"]
-                chosen = choose_probe(
-                    train.features[name],
-                    train.labels,
-                    validation.features[name],
-                    validation.labels,
-                    num_classes=bench.num_classes,
-                )
+            chosen = choose_probe(
+                train.features[row["name"]],
+                train.labels,
+                validation.features[row["name"]],
+                validation.labels,
+                num_classes=bench.num_classes,
+            )
             row["probe_val_accuracy"] = chosen.val_accuracy
             advance(1)
     return rows

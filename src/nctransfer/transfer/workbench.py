@@ -1,4 +1,4 @@
-"""What every step of a run has at hand: data, network, device, features taken once, and the probe that all methods start from."""
+"""What every step of a run has at hand: data, network, device, features taken once, and the probe to start from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
 from ..models import Network, load_network, wrap_module
+from ..training.runtime import Runtime
 from .batches import AugmentedPixels, CachedInputs
 from .evaluate import run_split
 from .features import LayerFeatures, extract_features
@@ -21,18 +22,18 @@ from .layer import LAYER
 from .linear import LINEAR
 from .linear_probe import ChosenProbe, choose_probe
 from .methods import TunedNetwork, TuningMethod
-from ..training.runtime import Runtime
 from .settings import TransferSettings
 from .skip import SCL, DirectSkip
 from .watch import Watch
 
-__all__ = ["METHODS", "Workbench"]
+__all__ = ["METHODS", "Workbench", "steady"]
 
 METHODS: dict[str, TuningMethod] = {method.name: method for method in (LINEAR, LAYER, SCL, FULL)}
 """Every tuning method by name."""
 
 _EVAL_BATCH = 256
 _CACHE_LIMIT = 2 << 30
+_STEADY = 0.1
 
 
 class Workbench:
@@ -125,7 +126,7 @@ class Workbench:
 
     @cached_property
     def start_probe(self) -> ChosenProbe:
-        """The linear probe of the penultimate features, chosen on validation: where every method's classifier starts."""
+        """The linear probe of the steady penultimate features, chosen on validation: where every classifier starts."""
         return self._choose_probe(self.train_features, self.validation_features)
 
     @cached_property
@@ -164,7 +165,11 @@ class Workbench:
 
     def _choose_probe(self, train: LayerFeatures, validation: LayerFeatures) -> ChosenProbe:
         return choose_probe(
-            train.penultimate, train.labels, validation.penultimate, validation.labels, num_classes=self.num_classes
+            steady(train.penultimate),
+            train.labels,
+            validation.penultimate,
+            validation.labels,
+            num_classes=self.num_classes,
         )
 
     @cached_property
@@ -224,6 +229,23 @@ class Workbench:
             rank=self.runtime.rank,
             world_size=self.runtime.world_size,
         )
+
+
+def steady(features: Tensor) -> Tensor:
+    """Features with the nearly constant columns set to zero, so that a probe gives them no weight.
+
+    Standardising magnifies a column that hardly varies on the training images, and a probe then hangs a large weight on it:
+    the first step of tuning moves such a feature by many of its standard deviations and upsets the logits.
+
+    Example:
+        >>> steady(torch.tensor([[0.0, 1.0, 5.0], [1.0, 0.0, 5.001], [0.5, 0.5, 5.0]])).count_nonzero(0).tolist()
+        [2, 2, 0]
+    """
+    spread = features.std(0)
+    moving = spread[spread > 0]
+    if len(moving) == 0:
+        return features
+    return features * (spread > _STEADY * moving.median())
 
 
 def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) -> DataBundle:
