@@ -24,14 +24,13 @@ from .fitting import Diverged, Fit, FitOutcome, fit
 from .methods import TunedNetwork
 from .workbench import METHODS, Workbench
 
-__all__ = ["BASE_RATES", "TRIAL_EPOCHS", "TRIAL_IMAGES", "Choice", "Chooser", "pick_unit", "whole_accuracy"]
+__all__ = ["BASE_RATES", "TRIAL_EPOCHS", "Choice", "Chooser", "pick_unit", "trial_images", "whole_accuracy"]
 
 BASE_RATES = {"linear": 1e-3, "layer": 1e-3, "scl": 1e-3, "full": 3e-4}
 """Middle of the learning rates tried for each method."""
 
 _STEP = 3.0
 _FURTHEST = 3
-TRIAL_IMAGES = 768
 TRIAL_EPOCHS = 3
 
 
@@ -54,7 +53,7 @@ class Chooser:
 
     def __init__(self, bench: Workbench, ledger: Ledger) -> None:
         self.bench, self.ledger = bench, ledger
-        self.rows = bench.trial_rows(TRIAL_IMAGES)
+        self.rows = bench.trial_rows(trial_images(len(bench.bundle.train)))
         self.trials: list[dict[str, Any]] = []
         self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
 
@@ -172,6 +171,16 @@ class Chooser:
             bench.runtime.device,
         )
         return fit(model, batches, lambda tuned: whole_accuracy(tuned, bench), plan, bench.runtime, keep_best=False)
+
+
+def trial_images(num_train: int) -> int:
+    """Training images that a trial uses: a third of them, but at least 384 and at most 1,024.
+
+    Example:
+        >>> trial_images(100), trial_images(1_150), trial_images(2_000), trial_images(50_000)
+        (100, 384, 666, 1024)
+    """
+    return min(num_train, max(384, min(1024, num_train // 3)))
 
 
 def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validation") -> float:

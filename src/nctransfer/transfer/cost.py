@@ -18,7 +18,7 @@ from .workbench import METHODS, Workbench
 
 __all__ = ["StepCost", "measure_cost", "measure_step"]
 
-_STEPS = 4
+_STEPS = 3
 StepCost = dict[str, Any]
 
 

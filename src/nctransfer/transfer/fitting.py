@@ -80,7 +80,7 @@ def fit(
         plan: Rate, epochs, weight decay.
         runtime: Device, precision, processes.
         from_cut: Whether the batches hold tensors taken at the cut.
-        keep_best: False leaves the model as it is after the last epoch.
+        keep_best: False validates once, after the last epoch, and leaves the model there.
         advance: Told after each epoch.
 
     Raises:
@@ -90,8 +90,10 @@ def fit(
     total = max(1, plan.epochs * len(batches))
     optimizer = torch.optim.AdamW(_groups(model, plan), lr=plan.learning_rate)
     wrapped, optimizer = runtime.prepare(model, optimizer)
-    best = (0, validate(model), model.tuned_state())
-    history: list[dict[str, float | int | None]] = [{"epoch": 0, "train_loss": None, "val_accuracy": best[1]}]
+    best = (0, validate(model) if keep_best else -1.0, model.tuned_state() if keep_best else {})
+    history: list[dict[str, float | int | None]] = []
+    if keep_best:
+        history.append({"epoch": 0, "train_loss": None, "val_accuracy": best[1]})
     step = 0
     for epoch in range(1, plan.epochs + 1):
         model.train()
@@ -119,10 +121,10 @@ def fit(
                 where=f"{model.method.title}, learning rate {plan.learning_rate:g}",
                 remedy="choose a smaller --lr; other finished methods are kept",
             )
-        accuracy = validate(model)
+        accuracy = validate(model) if keep_best or epoch == plan.epochs else None
         history.append({"epoch": epoch, "train_loss": loss, "val_accuracy": accuracy})
-        if accuracy > best[1]:
-            best = (epoch, accuracy, model.tuned_state())
+        if accuracy is not None and accuracy > best[1]:
+            best = (epoch, accuracy, model.tuned_state() if keep_best else {})
         advance(1)
     if keep_best:
         model.load_tuned_state(best[2])

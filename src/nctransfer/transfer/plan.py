@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from .choose import TRIAL_EPOCHS, TRIAL_IMAGES
+from .choose import TRIAL_EPOCHS, trial_images
 from .cost import measure_step
 from .methods import TunedNetwork
 from .settings import TransferSettings
@@ -51,7 +51,7 @@ def plan_run(settings: TransferSettings) -> Plan:
     batch = min(settings.batch_size, sizes["train"])
     step = measure_step(whole, batch)
     per_image = step["seconds_per_step"] / batch
-    trial_images = min(TRIAL_IMAGES, sizes["train"]) * min(TRIAL_EPOCHS, bench.epochs)
+    trial_passes = trial_images(sizes["train"]) * min(TRIAL_EPOCHS, bench.epochs)
     seconds = forward * (sizes["train"] + 2 * sizes["validation"]) + 0.5 * len(bench.measured_layers)
     lines = [
         f"data: {bench.bundle.name}, {bench.num_classes} classes, "
@@ -65,7 +65,7 @@ def plan_run(settings: TransferSettings) -> Plan:
         share = 1.0 if method.whole else 0.6 if method.needs_unit else forward / per_image
         training = share * per_image * sizes["train"] * bench.epochs
         cheap = 0.02 if name == "linear" else share
-        seconds += cheap * per_image * trial_images * trials + training + forward * sum(sizes.values())
+        seconds += cheap * per_image * trial_passes * trials + training + forward * sum(sizes.values())
         lines.append(f"{method.title}: {trials} trials, then {bench.epochs} epochs")
     weights = sum(parameter.numel() for parameter in bench.network.parameters()) * 4
     return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(settings.methods) + 1) + (2 << 20))

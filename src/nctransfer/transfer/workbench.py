@@ -174,8 +174,10 @@ class Workbench:
 
     @cached_property
     def epochs(self) -> int:
-        """Passes over the training images: as asked for, or about 15,000 images in all, between 4 and 60 passes."""
-        return self.settings.epochs or int(np.clip(round(15_000 / len(self.bundle.train)), 4, 60))
+        """Passes over the training images: as asked for, or 8; more where that is under 120 steps, fewer above 10,000 images."""
+        num = len(self.bundle.train)
+        steps = max(1, num // self.settings.batch_size)
+        return self.settings.epochs or int(np.clip(80_000 / num, 4, np.clip(np.ceil(120 / steps), 8, 60)))
 
     def training_batches(self) -> AugmentedPixels:
         """Augmented training batches of the final tuning."""
