@@ -102,7 +102,10 @@ def main() -> None:
         }
     )
     del features
-    wide, few = draw(2_000, 1_000_000, 10)
+    wide, few = torch.empty(2_000, 1_000_000), torch.arange(2_000) % 10
+    tile = torch.randn(2_000, 1_000)
+    for part in wide.split(1_000, 1):
+        part.copy_(tile[torch.randperm(2_000)]).add_(few[:, None].float(), alpha=0.1)
     weight = torch.randn(10, 1_000_000)
     names = (
         "nc1",
