@@ -104,7 +104,8 @@ def _rank_by_lanczos(source: Samples, index: Tensor, centre: Tensor | None, tole
 
 
 def _rank_by_gram(source: Samples, index: Tensor, centre: Tensor | None) -> float | None:
-    """For few, very wide rows: their n×n Gram matrix over slices of columns, so that the class is never copied whole."""
+    """For few, very wide rows: their n×n Gram matrix over slices of columns, so that the class is never copied
+    whole."""
     width = max(1, SLICE_BYTES // (8 * len(index)))
     gram = torch.zeros(len(index), len(index), dtype=torch.float64, device=source.device)
     equal = True
