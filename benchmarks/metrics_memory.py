@@ -45,10 +45,11 @@ def draw(samples: int, dim: int, classes: int):
 
 
 def growth(limit: float) -> list[dict]:
-    """Seconds of ``nc1`` along three lines through (N, D, K) = (20,000, 1,024, 50)."""
+    """Seconds of ``nc1`` along three lines in samples (D=256, K=50), dimension (N=2,000, K=50) and classes
+    (N=20,000, D=1,024)."""
     lines = {
         "samples": [(n, 256, 50) for n in (12_500, 25_000, 50_000, 100_000, 200_000, 400_000)],
-        "dim": [(4_000, d, 50) for d in (1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536)],
+        "dim": [(2_000, d, 50) for d in (1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 65_536)],
         "classes": [(20_000, 1_024, k) for k in (10, 30, 100, 300, 1_000)],
     }
     rows = []
@@ -102,7 +103,10 @@ def main() -> None:
         }
     )
     del features
-    wide, few = draw(2_000, 1_000_000, 10)
+    wide, few = torch.empty(2_000, 1_000_000), torch.arange(2_000) % 10
+    tile = torch.randn(2_000, 1_000)
+    for part in wide.split(1_000, 1):
+        part.copy_(tile[torch.randperm(2_000)]).add_(few[:, None].float(), alpha=0.1)
     weight = torch.randn(10, 1_000_000)
     names = (
         "nc1",

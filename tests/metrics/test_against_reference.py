@@ -69,6 +69,17 @@ def test_centred_rank():
     assert metrics.numerical_rank(features, labels, centered=True) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("centered", [False, True])
+def test_rank_of_wide_classes_goes_by_their_gram_matrix(centered, monkeypatch):
+    from nctransfer.metrics import rank
+
+    monkeypatch.setattr(rank, "CLASS_BYTES", 100)
+    monkeypatch.setattr(rank, "SLICE_BYTES", 3000)
+    features, labels = draw(60, 70, 3)
+    expected = reference.numerical_rank(features, labels, centered=centered)
+    assert metrics.numerical_rank(features, labels, centered=centered) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_classifier(dtype):
     features, labels = draw(200, 30, 6)

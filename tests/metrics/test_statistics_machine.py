@@ -95,6 +95,16 @@ def test_the_callers_buffer_may_be_written_over():
     assert statistics.means[0].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("scatter", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_the_callers_features_are_not_touched(dtype, scatter):
+    features, labels = torch.arange(12, dtype=dtype).reshape(3, 4), torch.tensor([0, 1, 1])
+    statistics = ClassStatistics(2, 4, scatter=scatter)
+    statistics.update(features, labels)
+    assert statistics.num_samples == 3
+    assert torch.equal(features, torch.arange(12, dtype=dtype).reshape(3, 4))
+
+
 def test_messages():
     with pytest.raises(UsageError, match="num_classes must be a positive integer, got 0"):
         ClassStatistics(0, 4)

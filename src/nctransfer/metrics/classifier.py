@@ -139,18 +139,22 @@ def agreement_of(source: Samples, spectrum: Spectrum, read: Deviations, weight: 
     coordinates = spectrum.centred @ spectrum.directions
     starts = (read.centres - centre) @ spectrum.directions
     base = read.centres @ weight.T + bias
+    base = base - base.mean(1, keepdim=True)
     halves = coordinates.square().sum(1) / 2
     present = source.present.to(device)
     longest = float(torch.linalg.vector_norm(weight, dim=1).max())
     rounding = torch.finfo(read.projections.dtype).eps * 64
     reach = float(torch.linalg.vector_norm(coordinates, dim=1).max())
+    # Sums in the products' own type: what that rounds is within the tolerance below which rows are decided again.
+    short = read.projections.dtype
+    base, starts, coordinates, halves = (part.to(short) for part in (base, starts, coordinates, halves))
     labels, agreed = source.labels[read.index.cpu()].to(device), 0
     for start in range(0, len(labels), 16384):
         span = slice(start, start + 16384)
         own = labels[span]
         scores = base[own] + read.logits[span]
         nearness = (starts[own] + read.projections[span]) @ coordinates.T - halves
-        length = read.lengths[span].sqrt()
+        length = read.lengths[span].sqrt().to(short)
         unsure = _unsure(scores, rounding * (length * longest + base.abs().amax()))
         unsure |= _unsure(nearness, rounding * (length + reach) * reach)
         same = scores.argmax(1) == present[nearness.argmax(1)]
@@ -166,5 +170,5 @@ def agreement_of(source: Samples, spectrum: Spectrum, read: Deviations, weight: 
 def _unsure(scores: Tensor, tolerance: Tensor) -> Tensor:
     if scores.shape[1] < 2:
         return torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-    best = scores.topk(2, dim=1).values
-    return best[:, 0] - best[:, 1] <= tolerance
+    best = scores.amax(1)
+    return (scores >= (best - tolerance)[:, None]).sum(1) > 1

@@ -17,6 +17,9 @@ from .statistics import ClassStatistics
 __all__ = ["numerical_rank"]
 
 MOST_STEPS = 300
+MOST_ROWS = 4096
+CLASS_BYTES = 256 << 20
+SLICE_BYTES = 32 << 20
 
 
 def numerical_rank(
@@ -70,20 +73,11 @@ def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> floa
     starts = [0, *stops[:-1]]
     for label, (start, stop) in enumerate(zip(starts, stops, strict=True)):
         index = source.order[start:stop].to(source.features.device)
-        rows = source.features.index_select(0, index).to(source.device, source.fast_dtype)
-        peak = float(rows.abs().amax())
-        if peak == 0:
-            continue
-        if centered:
-            rows = rows - means[label].to(rows.dtype)
-        size = float(rows.abs().amax())
-        if size <= 4 * torch.finfo(rows.dtype).eps * peak and centered and bool((rows[0] == rows).all()):
-            continue
-        if size == 0:
-            continue
-        rows = rows / 2.0 ** math.frexp(size)[1]
-        energy = float(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).square().sum())
-        ranks.append(energy / min(energy, largest_eigenvalue(rows, tolerance)))
+        centre = means[label] if centered else None
+        few = len(index) <= MOST_ROWS and len(index) * means.shape[1] * 4 > CLASS_BYTES
+        rank = _rank_by_gram(source, index, centre) if few else _rank_by_lanczos(source, index, centre, tolerance)
+        if rank is not None:
+            ranks.append(rank)
     if not ranks:
         raise DataError(
             f"all {'deviations' if centered else 'features'} are zero, so there is no rank",
@@ -91,6 +85,40 @@ def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> floa
             remedy="read the other numerical rank",
         )
     return sum(ranks) / len(ranks)
+
+
+def _rank_by_lanczos(source: Samples, index: Tensor, centre: Tensor | None, tolerance: float) -> float | None:
+    rows = source.features.index_select(0, index).to(source.device, source.fast_dtype)
+    if centre is not None:
+        # Equal rows leave only the rounding of their mean, which has no rank.
+        if bool((rows[0] == rows).all()):
+            return None
+        rows = rows - centre.to(rows.dtype)
+    size = float(rows.abs().amax())
+    if size == 0:
+        return None
+    rows = rows / 2.0 ** math.frexp(size)[1]
+    exact = rows.double() if rows.numel() < 4096 else rows
+    energy = float(torch.linalg.vector_norm(exact, dim=1).double().square().sum())
+    return energy / min(energy, largest_eigenvalue(rows, tolerance))
+
+
+def _rank_by_gram(source: Samples, index: Tensor, centre: Tensor | None) -> float | None:
+    """For few, very wide rows: their n×n Gram matrix over slices of columns, so that the class is never copied
+    whole."""
+    width = max(1, SLICE_BYTES // (8 * len(index)))
+    gram = torch.zeros(len(index), len(index), dtype=torch.float64, device=source.device)
+    equal = True
+    for start in range(0, source.features.shape[1], width):
+        part = source.features[:, start : start + width].index_select(0, index).to(source.device, source.fast_dtype)
+        equal = equal and bool((part[0] == part).all())
+        if centre is not None:
+            part = part - centre[start : start + width].to(part.dtype)
+        gram += part @ part.T
+    value = float(torch.linalg.eigvalsh(gram)[-1])
+    if value <= 0 or (equal and centre is not None):
+        return None
+    return float(gram.trace()) / value
 
 
 def largest_eigenvalue(rows: Tensor, tolerance: float) -> float:

@@ -21,6 +21,7 @@ from .inputs import as_matrix, exact_products, prepare
 __all__ = ["ClassStatistics", "add_outer_product"]
 
 PENDING_BYTES = 64 << 20
+BLOCK_ROWS = 256
 
 
 class ClassStatistics:
@@ -299,14 +300,21 @@ class ClassStatistics:
 
     def _absorb(self, rows: Tensor, labels: Tensor) -> None:
         counts = torch.bincount(labels, minlength=self.num_classes)
-        exact = rows.double()
-        sums = torch.zeros_like(self._means).index_add_(0, labels, exact)
+        # In blocks that stay in the cache; each is widened to float64 twice rather than kept wide.
+        blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, len(rows), BLOCK_ROWS)]
+        sums, squares = torch.zeros_like(self._means), torch.zeros_like(self._squares)
+        for block in blocks:
+            sums.index_add_(0, labels[block], rows[block].double())
         means = sums / counts.clamp(min=1)[:, None]
-        exact = exact - means[labels]
-        squares = torch.zeros_like(self._squares).index_add_(0, labels, exact.square().sum(1))
-        if self._scatter is not None:
-            fast = rows.dtype != torch.float64 and not self.precise
-            add_outer_product(self._scatter, exact.float() if fast else exact)
+        fast = rows.dtype != torch.float64 and not self.precise
+        rest = torch.empty_like(rows, dtype=torch.float32 if fast else torch.float64) if self.keeps_scatter else None
+        for block in blocks:
+            exact = rows[block].double() - means[labels[block]]
+            if rest is not None:
+                rest[block] = exact
+            squares.index_add_(0, labels[block], exact.square_().sum(1))
+        if self._scatter is not None and rest is not None:
+            add_outer_product(self._scatter, rest)
         self._add(counts, means, squares, None)
 
     def _add(self, counts: Tensor, means: Tensor, squares: Tensor, scatter: Tensor | None) -> None:

@@ -344,6 +344,10 @@ def _vci(within: Tensor, means: Tensor, weights: Tensor, *, precise: bool) -> tu
     # Any column scale leaves VCI as it is; unit variances leave the best conditioned matrix.
     scale = total.diagonal().clamp_min(0).sqrt()
     alive = scale > scale.amax() * 1e-150
+    if not bool(alive.any()):
+        raise DataError(
+            "the squares of the features vanish in float64", where="features", remedy="multiply all by one constant"
+        )
     scale = scale[alive]
     total = total[alive][:, alive] / scale / scale[:, None]
     factor = factor[:, alive] / scale
