@@ -241,7 +241,7 @@ class _Path:
         """Affine maps of raw features, with their objectives taken anew in float64 from those very maps."""
         maps, penalties = [], []
         for fit in fits:
-            weight, bias = self.model.affine(fit)
+            weight, bias = fit.point[:, :-1], fit.point[:, -1]
             # A common shift of all classes changes nothing; without it the classes' logits sum to 0 at every point.
             bias = bias - bias.mean()
             penalties.append(0.5 * self.model.penalty(fit.strength) * float(weight.square().sum()))
