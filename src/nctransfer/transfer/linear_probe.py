@@ -33,6 +33,7 @@ _MOST_EXTENSIONS = 4
 _SHARE = 0.8  # of the tolerance for the solver; the rest is for rounding
 
 Array = Tensor | np.ndarray
+Labels = Array | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +65,15 @@ class LinearProbe:
         """Logits of shape ``(N, K)``, float64, for ``features (N, D)``."""
         features = _matrix(features, "features").to(self.weight.device)
         if features.shape[1] != self.weight.shape[1]:
+            what = f"`features` must have {self.weight.shape[1]} columns, got {features.shape[1]}"
             raise DataError(
-                f"`features` must have {self.weight.shape[1]} columns, got {features.shape[1]}",
-                where="linear probe",
-                remedy="pass features of the layer that the probe was fitted on",
+                what, where="linear probe", remedy="pass features of the layer that the probe was fitted on"
             )
         weight, bias = self.weight.double().T, self.bias.double()
         with _full_precision(features.device):
             return torch.cat([rows.double() @ weight + bias for rows in features.split(_CHUNK_ROWS)])
 
-    def accuracy(self, features: Array, labels: Array) -> float:
+    def accuracy(self, features: Array, labels: Labels) -> float:
         """Share of rows whose largest logit is at their label, in [0, 1], larger is better."""
         logits = self.logits(features)
         return _accuracy(logits, _labels(labels, len(logits), len(self.bias), logits.device))
@@ -99,7 +99,7 @@ class ChosenProbe:
 
 def fit_probe_path(
     features: Array,
-    labels: Array,
+    labels: Labels,
     *,
     num_classes: int,
     strengths: Sequence[float] | None = None,
@@ -142,9 +142,9 @@ def fit_probe_path(
 
 def choose_probe(
     train_features: Array,
-    train_labels: Array,
+    train_labels: Labels,
     val_features: Array,
-    val_labels: Array,
+    val_labels: Labels,
     num_classes: int,
     strengths: Sequence[float] | None = None,
     extend: bool = True,
@@ -203,7 +203,7 @@ def choose_probe(
 class _Path:
     """One data set made ready for any number of strengths."""
 
-    def __init__(self, features: Array, labels: Array, num_classes: int, tolerance: float) -> None:
+    def __init__(self, features: Array, labels: Labels, num_classes: int, tolerance: float) -> None:
         self.raw = _matrix(features, "features")
         self.device = self.raw.device
         self.labels = _labels(labels, len(self.raw), num_classes, self.device)
@@ -241,7 +241,7 @@ class _Path:
         """Affine maps of raw features, with their objectives taken anew in float64 from those very maps."""
         maps, penalties = [], []
         for fit in fits:
-            weight, bias = self.model.affine(fit)
+            weight, bias = fit.point[:, :-1], fit.point[:, -1]
             # A common shift of all classes changes nothing; without it the classes' logits sum to 0 at every point.
             bias = bias - bias.mean()
             penalties.append(0.5 * self.model.penalty(fit.strength) * float(weight.square().sum()))
@@ -366,7 +366,7 @@ def _matrix(features: Array, name: str) -> Tensor:
     return tensor
 
 
-def _labels(labels: Array, count: int, num_classes: int, device: torch.device) -> Tensor:
+def _labels(labels: Labels, count: int, num_classes: int, device: torch.device) -> Tensor:
     tensor = torch.as_tensor(labels).detach().to(device)
     if tensor.ndim != 1 or len(tensor) != count or tensor.is_floating_point() or tensor.is_complex():
         raise DataError(
