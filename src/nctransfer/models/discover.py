@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ def find_units(module: nn.Module) -> tuple[str, ...]:
         if isinstance(getattr(module, name, None), nn.Sequential)
     ]
     if stages:
-        return tuple(f"{stage}.0" for stage in stages if len(module.get_submodule(stage)) > 0)
+        return tuple(f"{stage}.0" for stage in stages if any(True for _ in module.get_submodule(stage).children()))
     named = []
     for name in _feature_modules(module):
         unit = module.get_submodule(name)
@@ -87,7 +88,7 @@ def called_once(module: nn.Module, names: tuple[str, ...], inputs: torch.Tensor)
     order: list[str] = []
     handles = []
 
-    def watch(name: str):
+    def watch(name: str) -> Callable[..., None]:
         def keep(_: nn.Module, __: Any, output: Any) -> None:
             calls.setdefault(name, []).append(tuple(first_tensor(output).shape))
             order.append(name)

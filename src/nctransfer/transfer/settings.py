@@ -11,8 +11,8 @@ from ..errors import UsageError, near_names
 
 __all__ = ["METHOD_NAMES", "TransferSettings", "settings_from"]
 
-METHOD_NAMES = ("linear", "layer", "scl", "full")
 MethodName = Literal["linear", "layer", "scl", "full"]
+METHOD_NAMES: tuple[MethodName, ...] = ("linear", "layer", "scl", "full")
 
 
 class TransferSettings(BaseModel):
