@@ -138,3 +138,15 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path):
     assert "SCL fine-tuning" in answer.stdout
     assert "MiB" in answer.stdout
     assert not (tmp_path / "run").exists()
+
+
+def test_measure_takes_a_network_and_a_data_set(tmp_path):
+    import json
+
+    words = ("measure", "--model", "cifar_resnet20", "--weights", "random", "--data", "digits", "--image-size", 16)
+    answer = run(*words, "--limit", 100, "--layers", "layer1.0", "--json", "--plot", tmp_path / "plot.png")
+    assert answer.returncode == 0, answer.stderr
+    assert list(json.loads(answer.stdout)) == ["layer1.0", "penultimate"]
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+    assert run("measure").returncode == 2
+    assert run(*words, "--layers", "layer9").returncode == 2

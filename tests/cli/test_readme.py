@@ -44,6 +44,8 @@ def test_every_command_runs(tmp_path):
             words += SMALL
         if words[0] in ("auto", "tune"):
             words += TUNING if words[0] == "auto" else TUNING[:4] + TUNING[6:]
+        if words[0] == "pretrain":
+            words += ["--epochs", "1", "--width", "0.25", "--device", "cpu"]
         if "--seeds" in words:
             words[words.index("--seeds") + 1] = "2"
             words += ["--methods", "linear", "--out", "runs/seeds"]

@@ -39,3 +39,5 @@ def tiny():
         "lr": 0.05,
         "device": "cpu",
     }
+
+collect_ignore = ["killed_run.py", "two_processes.py"]

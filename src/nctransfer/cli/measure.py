@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 
 __all__ = ["register"]
 
@@ -18,8 +18,10 @@ def register(app: typer.Typer) -> None:
 
 
 def measure_file(
-    file: Path = typer.Argument(
-        ..., help="Features: .npz or .safetensors with keys features, labels (weight, bias), or a .npy matrix."
+    file: Path | None = typer.Argument(
+        None,
+        metavar="[FILE]",
+        help="Features: .npz or .safetensors with keys features, labels (weight, bias), or a .npy matrix.",
     ),
     labels: Path | None = typer.Option(None, "--labels", help="Labels of a .npy matrix, itself a .npy file."),
     weighting: str = typer.Option("sample", help="How NC1 weighs classes of unequal size: sample or class."),
@@ -27,8 +29,27 @@ def measure_file(
     seed: int = typer.Option(0, help="Seed of the permutations."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
     plot: Path | None = typer.Option(None, "--plot", help="Write a picture of the features' collapse to this file."),
+    model: str | None = typer.Option(None, "--model", help="Instead of a file: a network, with --data."),
+    data: str | None = typer.Option(None, "--data", help="Data set whose training images the network sees."),
+    layers: str | None = typer.Option(None, "--layers", help="Layers of the network: 'all', or names with commas."),
+    weights: str | None = typer.Option(None, help="File with weights for --model, or 'random'."),
+    image_size: int | None = typer.Option(None, help="Side of the network's input in pixels."),
+    limit: int | None = typer.Option(None, help="Use at most this many training + validation images."),
 ) -> None:
     """Measure how collapsed features are: NC1 to NC4, CDNV, ranks, noise floor and calibration."""
+    if (file is None) == (model is None and data is None):
+        raise UsageError("name a FILE, or --model and --data", where="measure", remedy="one of the two")
+    if file is None:
+        if model is None or data is None:
+            raise UsageError("--model and --data go together", where="measure", remedy="name both")
+        _measure_network(
+            {"model": model, "data": data, "weights": weights, "image_size": image_size, "limit": limit, "seed": seed},
+            layers,
+            {"weighting": weighting, "permutations": permutations},
+            as_json,
+            plot,
+        )
+        return
     from ..metrics import measure
     from ..metrics.files import open_features
 
@@ -50,6 +71,22 @@ def measure_file(
 
         draw_collapse(opened.features, opened.labels, plot)
     show({file.name: collapse.to_dict()}, as_json)
+
+
+def _measure_network(
+    settings: dict[str, Any], layers: str | None, options: dict[str, Any], as_json: bool, plot: Path | None
+) -> None:
+    from ..transfer.layer_collapse import layer_collapse
+    from ..transfer.settings import settings_from
+    from .progress import TerminalWatch
+
+    named = () if layers is None else None if layers == "all" else tuple(name.strip() for name in layers.split(","))
+    taken, found = layer_collapse(settings_from(settings, where="measure"), named, watch=TerminalWatch(), **options)
+    if plot is not None:
+        from ..metrics.picture import draw_collapse
+
+        draw_collapse(taken.penultimate, taken.labels, plot)
+    show({name: collapse.to_dict() for name, collapse in found.items()}, as_json)
 
 
 def show(layers: dict[str, dict[str, Any]], as_json: bool) -> None:
