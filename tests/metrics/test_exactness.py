@@ -134,3 +134,35 @@ def test_one_coinciding_pair_leaves_nc1_and_takes_cdnv():
     assert collapse.rank_between == 1
     assert collapse.nc1 == pytest.approx(reference.nc1(features, labels), rel=1e-9)
     assert collapse.cdnv is None
+
+
+@pytest.mark.parametrize("size", [1e-35, 1e-20, 1e20, 1e35])
+def test_float32_features_whose_squares_leave_float32(size):
+    rng = np.random.default_rng(9)
+    labels = np.arange(80) % 4
+    features = ((rng.normal(size=(4, 10))[labels] + 0.5 * rng.normal(size=(80, 10))) * size).astype(np.float32)
+    upcast = features.astype(np.float64)
+    for name in ("nc1", "cdnv", "class_separation", "vci", "numerical_rank"):
+        assert getattr(metrics, name)(features, labels) == pytest.approx(
+            getattr(metrics, name)(upcast, labels), rel=1e-5
+        )
+    assert metrics.nc1_null(features, labels).mean == pytest.approx(metrics.nc1_null(upcast, labels).mean, rel=1e-4)
+
+
+def test_wide_features_need_no_float64_product(monkeypatch):
+    from nctransfer.metrics import variability
+
+    rng = np.random.default_rng(10)
+    labels = np.arange(60) % 3
+    features = (rng.normal(size=(3, 9000))[labels] + rng.normal(size=(60, 9000))).astype(np.float32)
+    reads = []
+    plain = variability.read_deviations
+
+    def count(*arguments, **options):
+        reads.append(options.get("dtype"))
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(variability, "read_deviations", count)
+    value = metrics.nc1(features, labels)
+    assert reads == [None]
+    assert value == pytest.approx(metrics.nc1(features.astype(np.float64), labels), rel=1e-5)

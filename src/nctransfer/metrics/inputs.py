@@ -56,8 +56,10 @@ class Samples:
 
     @property
     def fast_dtype(self) -> torch.dtype:
-        """The type that products of class-centred rows run in: float64 stays, everything smaller is float32."""
-        return torch.float64 if self.features.dtype == torch.float64 else torch.float32
+        """The type that products of class-centred rows run in: float64 stays, all else is float32
+        unless its squares would leave the range of float32."""
+        extreme = self.features.dtype == torch.float64 or self.cache.get("extreme", False)
+        return torch.float64 if extreme else torch.float32
 
     @cached_property
     def empty(self) -> list[int]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from .inputs import Samples, check_weighting, exact_products
 from .moments import needs_samples, resolve
 from .reads import class_means, gathered
@@ -99,6 +99,8 @@ def floor_of(source: Samples, weighting: str, permutations: int, seed: int, *, e
     sums, sizes, plan = _units(source, generator, exact)
     values = [_one(sums, sizes, source.counts, weighting, deal) for deal in _deals(plan, generator, permutations)]
     table = torch.tensor(values, dtype=torch.float64)
+    if not bool(torch.isfinite(table).all()):
+        raise DataError("the features overflow when squared", where=source.where, remedy="divide all by one constant")
     mean, std = float(table.mean()), float(table.std())
     variance = std**2 / permutations
     if len(sizes) < len(source.labels):

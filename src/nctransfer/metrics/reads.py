@@ -17,11 +17,21 @@ from torch import Tensor
 from ..errors import DataError
 from .inputs import Samples
 
-__all__ = ["Chunk", "Deviations", "centred", "class_means", "gathered", "raise_unless_finite", "read_deviations"]
+__all__ = [
+    "Chunk",
+    "Deviations",
+    "centred",
+    "class_means",
+    "column_squares",
+    "gathered",
+    "raise_unless_finite",
+    "read_deviations",
+]
 
 CHUNK_BYTES = 4 << 20
 SLAB_BYTES = 64 << 20
 LARGEST = 1e140
+TINY = 1e-24  # squared lengths below this have lost digits to float32
 
 
 @dataclass
@@ -102,6 +112,7 @@ def class_means(samples: Samples) -> Tensor:
                 where=samples.where,
                 remedy="divide all features by one constant; no metric of this package changes",
             )
+        samples.cache["extreme"] = not 1e-12 < peak < 1e15
         samples.cache["means"] = sums / samples.counts.to(samples.device)[:, None]
     return samples.cache["means"]
 
@@ -223,16 +234,43 @@ def read_deviations(
             along[span] = _inner_products(chunk, centres)
             raw[span] = _own_lengths(samples, chunk, lengths[span], along[span], lengths_of_centres[own])
             chunk.add_sums(unit_sums, torch.where(raw[span] > 0, raw[span], 1.0).rsqrt())
-    shift = means - centres.double()
-    counts = samples.counts.to(device, torch.float64)
-    own = samples.labels[index.cpu()].to(device)
-    squares = double(classes).index_add_(0, own, lengths)
-    squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
-    if projected is not None and directions is not None:
-        projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)
+    if dtype == torch.float32 and not TINY < float(lengths.max()) < float("inf"):
+        samples.cache["extreme"] = True
+        return read_deviations(
+            samples,
+            directions=directions,
+            outputs=outputs,
+            separation=separation,
+            keep=keep,
+            weights=weights,
+            dtype=torch.float64,
+        )
+    squares, projected = _about_means(samples, means - centres.double(), lengths, index, projected, directions)
     return Deviations(
         centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, gram, index
     )
+
+
+def column_squares(samples: Samples) -> Tensor:
+    """Sum over all samples of the squared deviation from the class mean in each dimension, (D,)."""
+    means = class_means(samples)
+    total = torch.zeros(means.shape[1], dtype=torch.float64, device=means.device)
+    for chunk in centred(samples, means, samples.fast_dtype)[1]:
+        total += chunk.rows.square_().sum(0, dtype=torch.float64)
+    return total
+
+
+def _about_means(
+    samples: Samples, shift: Tensor, lengths: Tensor, index: Tensor, projected: Tensor | None, directions: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Sums of squares about the means themselves, from those about the rounded centres that were subtracted."""
+    counts = samples.counts.to(shift.device, torch.float64)
+    own = samples.labels[index.cpu()].to(shift.device)
+    squares = torch.zeros_like(counts).index_add_(0, own, lengths)
+    squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
+    if projected is not None and directions is not None:
+        projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)
+    return squares, projected
 
 
 def _segments(labels: Tensor) -> list[tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import DataError
 from .inputs import Samples, check_weighting, exact_products
 from .moments import Moments, moments_of, needs_samples, resolve
-from .reads import Deviations, centred, class_means, read_deviations
+from .reads import Deviations, centred, class_means, column_squares, read_deviations
 from .spectrum import Spectrum, between_spectrum
 from .statistics import ClassStatistics, add_outer_product
 
@@ -180,7 +180,7 @@ def nc1_of_samples(source: Samples, spectrum: Spectrum, weighting: str, first: D
     source.cache.setdefault("squares", read.squares)
     if read.projected is None:
         raise ValueError("the read carries no projections")
-    if source.fast_dtype == torch.float32 and not _digits_kept(read, spectrum):
+    if source.fast_dtype == torch.float32 and not _digits_kept(source, read, spectrum):
         read = read_deviations(source, directions=spectrum.directions, dtype=torch.float64)
         source.cache["squares"] = read.squares
     assert read.projected is not None
@@ -342,6 +342,8 @@ def _vci(within: Tensor, means: Tensor, weights: Tensor, *, precise: bool) -> tu
     rank = between_spectrum(means).rank
     total = within + factor.T @ factor
     # Any column scale leaves VCI as it is; unit variances leave the best conditioned matrix.
+    if not bool(torch.isfinite(total).all()):
+        raise DataError("the features overflow when squared", where="features", remedy="divide all by one constant")
     scale = total.diagonal().clamp_min(0).sqrt()
     alive = scale > scale.amax() * 1e-150
     if not bool(alive.any()):
@@ -364,12 +366,19 @@ def _vci(within: Tensor, means: Tensor, weights: Tensor, *, precise: bool) -> tu
     return min(1.0, max(0.0, 1 - explained / rank)), True
 
 
-def _digits_kept(read: Deviations, spectrum: Spectrum) -> bool:
-    """Whether rounding in float32 products can have moved NC1 by more than 1e-5 of itself, at worst."""
+def _digits_kept(source: Samples, read: Deviations, spectrum: Spectrum) -> bool:
+    """Whether rounding in float32 products can have moved NC1 by more than 1e-5 of itself.
+
+    A bound by lengths alone comes first and usually settles it. The second takes one more read: each entry of a product
+    is off by some units in the last place of √(Σ_j x_j² v_j²), which knows where the spread lies.
+    """
     assert read.projected is not None
     eps = torch.finfo(torch.float32).eps
     power, total = read.projected.sum(0), float(read.squares.sum())
     inverse = 1 / spectrum.values.square()
     value = float(inverse @ power)
     error = eps * float(inverse @ (power * total).sqrt()) + eps**2 * total * float(inverse.sum())
-    return error <= 1e-5 * value or total == 0
+    if error <= 1e-5 * value or total == 0:
+        return True
+    rounding = (4 * eps) ** 2 * (column_squares(source) @ spectrum.directions.square())
+    return float(inverse @ (2 * (power * rounding).sqrt() + rounding)) <= 1e-5 * value
