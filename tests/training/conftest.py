@@ -40,4 +40,5 @@ def tiny():
         "device": "cpu",
     }
 
+
 collect_ignore = ["killed_run.py", "two_processes.py"]

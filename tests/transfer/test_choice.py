@@ -34,7 +34,13 @@ def test_scrambled_upper_blocks_do_not_lead_to_the_last_stage(method):
             if hasattr(module, "reset_parameters"):
                 module.reset_parameters()
     settings = settings_from(
-        {"data": "digits", "limit": 500, "epochs": 3, "layers": ["blocks.1", "blocks.2", "blocks.4", "blocks.6"]}
+        {
+            "data": "digits",
+            "limit": 500,
+            "epochs": 3,
+            "lr": 0.001,
+            "layers": ["blocks.1", "blocks.2", "blocks.4", "blocks.6"],
+        }
     )
     chooser = Chooser(Workbench(settings, module=network), Ledger(None))
     chosen = chooser.choose(method)
