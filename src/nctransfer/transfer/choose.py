@@ -54,6 +54,8 @@ class Chooser:
     def __init__(self, bench: Workbench, ledger: Ledger) -> None:
         self.bench, self.ledger = bench, ledger
         self.rows = bench.trial_rows(trial_images(len(bench.bundle.train)))
+        # Half the batch, twice the steps: a trial of very few steps favours whatever changes the network least.
+        self.batch_size = max(2, bench.settings.batch_size // 2)
         self.trials: list[dict[str, Any]] = []
         self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
 
@@ -153,7 +155,7 @@ class Chooser:
         labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
         return fit(
             model,
-            bench.cached_batches(kept[0], self.rows),
+            bench.cached_batches(kept[0], self.rows, batch_size=self.batch_size),
             lambda tuned: cached_accuracy(tuned, kept[1], labels, bench.runtime),
             plan,
             bench.runtime,
@@ -164,7 +166,7 @@ class Chooser:
     def _fit_whole(self, model: TunedNetwork, plan: Fit) -> FitOutcome:
         bench = self.bench
         batches = AugmentedPixels(
-            bench.loader("train", shuffle=True, subset=self.rows),
+            bench.loader("train", shuffle=True, subset=self.rows, batch_size=self.batch_size),
             1,
             bench.augmentation[1],
             bench.settings.seed,

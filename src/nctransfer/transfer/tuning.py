@@ -42,7 +42,8 @@ def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNe
     """Tune ``method`` with the chosen unit and rate; the model comes back at the best epoch by validation."""
     model = bench.fresh(METHODS[method], choice.unit)
     plan = Fit(choice.learning_rate, bench.epochs, bench.settings.weight_decay)
-    level = bench.augmentation[0]
+    # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
+    level = 1 if method == "linear" and bench.settings.augment == "auto" else bench.augmentation[0]
     cached = bench.cached_inputs(model, "train") if level == 1 else None
     with bench.watch.stage(model.method.title, plan.epochs) as advance:
         if cached is not None:
@@ -61,7 +62,7 @@ def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNe
         else:
             outcome = fit(
                 model,
-                bench.training_batches(),
+                bench.training_batches(level),
                 lambda tuned: whole_accuracy(tuned, bench),
                 plan,
                 bench.runtime,

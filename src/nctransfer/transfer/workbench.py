@@ -75,14 +75,21 @@ class Workbench:
             std=tuple(facts["std"]),
         )
 
-    def loader(self, split: str, *, shuffle: bool = False, subset: np.ndarray | None = None) -> PixelLoader:
+    def loader(
+        self,
+        split: str,
+        *,
+        shuffle: bool = False,
+        subset: np.ndarray | None = None,
+        batch_size: int | None = None,
+    ) -> PixelLoader:
         """Batches of a split: shuffled in the run's batch size for training, else in order and larger."""
         images = self.bundle.splits()[split]
         images = images if subset is None else images.subset(subset)
         return PixelLoader(
             images,
             self.preprocess,
-            batch_size=min(self.settings.batch_size, len(images)) if shuffle else _EVAL_BATCH,
+            batch_size=min(batch_size or self.settings.batch_size, len(images)) if shuffle else _EVAL_BATCH,
             shuffle=shuffle,
             seed=self.settings.seed,
             drop_last=shuffle,
@@ -174,14 +181,14 @@ class Workbench:
 
     @cached_property
     def epochs(self) -> int:
-        """Passes over the training images: as asked for, or 8; more where that is under 120 steps, fewer above 10,000 images."""
+        """Passes over the training images: as asked for, or 7; more where that is under 110 steps, fewer above 10,000 images."""
         num = len(self.bundle.train)
         steps = max(1, num // self.settings.batch_size)
-        return self.settings.epochs or int(np.clip(80_000 / num, 4, np.clip(np.ceil(120 / steps), 8, 60)))
+        return self.settings.epochs or int(np.clip(80_000 / num, 4, np.clip(np.ceil(110 / steps), 7, 60)))
 
-    def training_batches(self) -> AugmentedPixels:
+    def training_batches(self, level: int) -> AugmentedPixels:
         """Augmented training batches of the final tuning."""
-        level, strengths, _ = self.augmentation
+        strengths = self.augmentation[1]
         return AugmentedPixels(
             self.loader("train", shuffle=True), level, strengths, self.settings.seed, self.runtime.device
         )
@@ -219,14 +226,16 @@ class Workbench:
                 kept[batch.indices] = model.prefix(batch.images.to(self.runtime.device)).float()
         return self.runtime.sum(kept).clone()
 
-    def cached_batches(self, inputs: Tensor, rows: np.ndarray | None = None) -> CachedInputs:
+    def cached_batches(
+        self, inputs: Tensor, rows: np.ndarray | None = None, *, batch_size: int | None = None
+    ) -> CachedInputs:
         """Training batches of tensors taken at the cut."""
         labels = torch.from_numpy(self.bundle.train.labels)
         labels = labels if rows is None else labels[torch.from_numpy(rows)]
         return CachedInputs(
             inputs,
             labels.to(self.runtime.device),
-            batch_size=self.settings.batch_size,
+            batch_size=batch_size or self.settings.batch_size,
             seed=self.settings.seed,
             rank=self.runtime.rank,
             world_size=self.runtime.world_size,
