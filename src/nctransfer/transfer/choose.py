@@ -2,7 +2,7 @@
 
 A trial trains a method for a few epochs on at most a few hundred training images, without augmentation, so that all that
 lies below the tuned unit is computed once. It looks at two things: validation accuracy and the penultimate NC1 on the
-images it trained on. Accuracy leads; among units that it cannot tell apart (within half a standard error of the best) the
+images it trained on. Accuracy leads; among units that it cannot tell apart (within two standard errors of the best) the
 most collapsed wins, after section 3.3 of the paper. A.3.3 warns why NC1 does not lead: a network of which much is tuned
 collapses on its training data whether or not it generalises.
 """
@@ -194,7 +194,7 @@ def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validati
 def pick_unit(accuracies: list[float | None], collapses: list[float | None], num_validation: int) -> tuple[int, str]:
     """Index of the chosen unit and a phrase that says why.
 
-    The most accurate on validation; among those within half a standard error of it, the one with the smallest NC1.
+    The most accurate on validation; among those within two standard errors of it, the one with the smallest NC1.
 
     Example:
         >>> pick_unit([0.70, 0.80, 0.799], [0.1, 0.5, 0.2], 400)[0]
@@ -202,7 +202,7 @@ def pick_unit(accuracies: list[float | None], collapses: list[float | None], num
     """
     scores = np.array([_or_zero(value) for value in accuracies])
     best = float(scores.max())
-    margin = 0.5 * (best * (1 - best) / num_validation) ** 0.5
+    margin = 2 * (best * (1 - best) / num_validation) ** 0.5
     close = [index for index in range(len(scores)) if scores[index] >= best - margin]
     index = min(close, key=lambda index: (np.inf if collapses[index] is None else collapses[index], -scores[index]))
     if len(close) == 1:
