@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 from .softmax_regression import Fit, SoftmaxRegression
+from .standardise import standardise
 
 __all__ = ["DEFAULT_STRENGTHS", "ChosenProbe", "LinearProbe", "choose_probe", "fit_probe_path"]
 
@@ -218,7 +219,7 @@ class _Path:
             )
         dtype = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
         self.rounding = torch.finfo(dtype).eps
-        standard, self.mean, self.deviation = _standardise(self.raw, dtype)
+        standard, self.mean, self.deviation = standardise(self.raw, dtype)
         self.active = self.deviation > 0.0
         if not bool(self.active.any()):
             # Nothing varies: one column of zeros keeps the shapes, and the bias does the rest.
@@ -283,31 +284,6 @@ class _Path:
                 margins = logits - logits.gather(1, labels.expand(len(maps), 1, len(rows)))
                 total += torch.logsumexp(margins, 1).sum(1)
         return [float(value) for value in total / len(self.raw)]
-
-
-def _standardise(features: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Standardised features in ``dtype``, and mean and standard deviation of each column in float64.
-
-    A column's deviation is 0 where rounding is all there is. The mean is taken off twice: what the first round leaves
-    is small, so that float32 loses nothing even where the mean is far above the deviation.
-    """
-    precise = torch.float64 if torch.float64 in (features.dtype, dtype) else torch.float32
-    values = features.to(precise, copy=True)
-    largest = values.abs().amax(0).clamp_min(torch.finfo(precise).tiny)
-    first = (values / largest).mean(0) * largest
-    values -= first
-    # Divided by its largest value, no square over- or underflows.
-    reach = values.abs().amax(0)
-    varies = reach > 1e-4 * torch.finfo(precise).eps * largest
-    values *= torch.where(varies, reach, torch.inf).reciprocal()
-    second = values.mean(0)
-    values -= second
-    spread = values.square().mean(0).sqrt()
-    varies &= spread > 0.0
-    values *= torch.where(varies, spread, torch.inf).reciprocal()
-    mean = first.double() + torch.where(varies, second.double() * reach.double(), 0.0)
-    deviation = torch.where(varies, spread.double() * reach.double(), 0.0)
-    return values.to(dtype), mean, deviation
 
 
 def _row(probe: LinearProbe, features: Tensor, labels: Tensor) -> tuple[LinearProbe, dict[str, float]]:

@@ -39,7 +39,7 @@ _MEMORY = 30  # curvature pairs
 _CARRIED = 10  # of them, how many the next fit of the path starts with
 _MOST_ITERATIONS = 2000
 _SLOPE_LEFT = 0.2
-_PATIENCE = 60  # iterations without a better gap that tell rounding from progress
+_PATIENCE = 60  # iterations without a lower objective that tell rounding from progress
 
 
 @dataclass
@@ -125,23 +125,22 @@ class SoftmaxRegression:
         for move, change in pairs:
             whole = torch.cat([change[:, :-1] + penalty * move[:, :-1], change[:, -1:]], 1)
             _remember(memory, model.unscale(move), model.scale(whole))
-        bound, best, since = -float("inf"), float("inf"), 0
+        bound, lowest, since = -float("inf"), float("inf"), 0
         iterations = 0
         while iterations < _MOST_ITERATIONS:
-            bound = max(bound, state.lower_bound())
-            gap = state.objective - bound
-            if gap <= tolerance * state.objective:
-                # The bound holds where the bias is optimal; only now is it worth making it so.
-                state.settle_bias()
-                bound = state.lower_bound()
-                gap = state.objective - bound
-                if gap <= tolerance * state.objective:
+            # Away from the best bias the bound does not hold: there it only says when settling the bias is worth its cost.
+            if state.objective - state.lower_bound() <= tolerance * state.objective and state.settle_bias():
+                bound = max(bound, state.lower_bound())
+                if state.objective - bound <= tolerance * state.objective:
                     break
-            since = 0 if gap < 0.9 * best else since + 1
-            best = min(best, gap)
+            # Progress is judged by the objective: bounds rise and fall on the way, and one good moment says nothing.
+            since = 0 if state.objective < lowest - 0.01 * tolerance * abs(state.objective) else since + 1
+            lowest = state.objective if since == 0 else lowest
             if since > _PATIENCE or not self._step(state, model, memory):
                 break
             iterations += 1
+        if state.objective - bound > tolerance * state.objective and state.settle_bias():
+            bound = max(bound, state.lower_bound())
         kept = []
         for scaled, scaled_change, _ in memory[-_CARRIED:]:
             move, change = model.scale(scaled), model.unscale(scaled_change)
@@ -262,8 +261,8 @@ class _State:
         change[:, :-1] -= self.penalty * move[:, :-1]
         return move, change
 
-    def settle_bias(self) -> None:
-        """Newton's method on the bias alone, which no product with the features enters."""
+    def settle_bias(self) -> bool:
+        """Newton's method on the bias alone, which no product with the features enters; whether it got there."""
         count = self.margins.shape[1]
         counts = torch.zeros_like(self.point[:, -1]).scatter_add_(0, self.rows[0], self.margins.new_ones(count))
         for _ in range(8):
@@ -279,6 +278,7 @@ class _State:
             self.margins = self.margins + (move[:, None] - move[self.rows])
             self.probabilities = torch.softmax(self.margins, 0)
         self.refresh()
+        return float((self.probabilities.sum(1) - counts).abs().max()) <= 1e-9 * count
 
     def _margins(self, point: Tensor) -> Tensor:
         logits = (point[:, :-1].to(self.features.dtype) @ self.features.T).double() + point[:, -1:]
