@@ -1,0 +1,229 @@
+"""What the scores accept, checked once: a feature matrix and labels become ``Samples``, or a typed error with a remedy.
+
+Shapes used in this room: features (N, D), labels (N,), K classes, source probabilities (N, Z). Everything runs in
+float64 on the CPU. Classes without a sample take no part: ``Samples`` numbers those that are present from 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from ..errors import DataError, UsageError
+
+__all__ = ["Samples", "Spectrum", "check_positive", "prepare", "prepare_source"]
+
+# Squares of numbers outside these bounds leave float64.
+SMALLEST, LARGEST = 1e-140, 1e140
+
+
+class Spectrum(NamedTuple):
+    """The singular values that are not rounding, shape (r,), and their left vectors, shape (N, r)."""
+
+    left: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A checked feature matrix in float64, and what several scores need of it, computed once.
+
+    Attributes:
+        features: Features of shape (N, D).
+        labels: Labels of shape (N,), numbered 0 to K-1 among the classes that are present.
+        counts: Samples of each present class, shape (K,).
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def num_samples(self) -> int:
+        return self.features.shape[0]
+
+    @property
+    def dim(self) -> int:
+        return self.features.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.counts)
+
+    @cached_property
+    def members(self) -> sparse.csr_matrix:
+        """The one-hot labels, transposed: shape (K, N)."""
+        rows = self.num_samples
+        return sparse.csr_matrix((np.ones(rows), (self.labels, np.arange(rows))), shape=(self.num_classes, rows))
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """Features about their mean, (N, D)."""
+        centred = self.features - self.features.mean(0)
+        # Once more, since a far mean carries a rounding error that all rows would share.
+        return centred - centred.mean(0)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray:
+        """The centred features in an orthonormal basis of N directions where D is larger: shape (N, min(N, D)).
+
+        Distances, angles and covariances are kept, and no D×D matrix is needed where D > N.
+        """
+        if self.num_samples >= self.dim:
+            return self.centred
+        return np.asarray(np.linalg.qr(self.centred.T, mode="r")).T
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Of the centred features."""
+        return spectrum_of(self.coordinates, float(np.abs(self.features).max()))
+
+    @cached_property
+    def raw_spectrum(self) -> Spectrum:
+        """Of the features as they came."""
+        return spectrum_of(self.features, 0.0)
+
+    def class_means(self, matrix: np.ndarray) -> np.ndarray:
+        """Means over each class of the rows of ``matrix`` (N, M): shape (K, M)."""
+        return (self.members @ matrix) / self.counts[:, None]
+
+
+def spectrum_of(matrix: np.ndarray, size: float) -> Spectrum:
+    """The thin singular value decomposition, without the directions that rounding alone fills.
+
+    ``size`` is the largest number that was rounded on the way to ``matrix``, as when a mean was taken off.
+    """
+    left, values, _ = np.linalg.svd(matrix, full_matrices=False)
+    longest = max(matrix.shape)
+    kept = values > np.finfo(np.float64).eps * max(longest * values[0], 2 * np.sqrt(longest) * size)
+    return Spectrum(left[:, kept], values[kept])
+
+
+def prepare(features: Any, labels: Any) -> Samples:
+    """Check features and labels; ``Samples`` pass through.
+
+    Raises:
+        TypeError: the features are not floats or the labels not integers.
+        DataError: shapes that do not fit, NaN or infinity, a negative label, a single class, features all alike.
+    """
+    if isinstance(features, Samples):
+        return features
+    matrix = _floats(features, "features")
+    numbers = _labels(labels, len(matrix), "features")
+    compact, counts = _compact(numbers)
+    _check_spread(matrix)
+    return Samples(matrix, compact, counts)
+
+
+def prepare_source(probabilities: Any, labels: Any) -> Samples:
+    """Check a source classifier's probabilities (N, Z) and labels; ``Samples`` of rows that sum to 1 pass through.
+
+    Raises:
+        TypeError: the probabilities are not floats or the labels not integers.
+        DataError: as for ``prepare``, or rows that are no probabilities.
+    """
+    if isinstance(probabilities, Samples):
+        return probabilities
+    matrix = _floats(probabilities, "source_probabilities")
+    numbers = _labels(labels, len(matrix), "source_probabilities")
+    sums = matrix.sum(1)
+    bad = (matrix < 0).any(1) | (np.abs(sums - 1) > 0.01)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"row {row} of `source_probabilities` is no distribution: it sums to {sums[row]:.4g}, "
+            f"its smallest entry is {matrix[row].min():.4g}",
+            where="source_probabilities",
+            remedy="pass the softmax of the source classifier's logits",
+        )
+    return Samples(matrix / sums[:, None], *_compact(numbers))
+
+
+def check_positive(value: Any, name: str, least: int = 1) -> int:
+    """``value`` if it is an integer of at least ``least``, else a UsageError."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise UsageError(f"{name} must be an integer of at least {least}, got {value!r}", where=name)
+    return int(value)
+
+
+def _numpy(value: Any, name: str) -> np.ndarray:
+    if value is None:
+        raise TypeError(f"`{name}` is missing (None)")
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch for those who have none
+        value = value.detach().cpu()
+        return (value.double() if value.is_floating_point() else value).numpy()
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"`{name}` cannot be read as an array: {error}") from error
+
+
+def _floats(value: Any, name: str) -> np.ndarray:
+    array = _numpy(value, name)
+    if array.dtype.kind != "f":
+        raise TypeError(f"`{name}` must be a matrix of floats, got {array.dtype}; convert it to float32")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise DataError(
+            f"`{name}` must have shape (samples, dimensions), got {array.shape}",
+            where=name,
+            remedy="flatten or pool everything after the first axis",
+        )
+    finite = np.isfinite(array).all(1)
+    if not finite.all():
+        raise DataError(
+            f"row {int(finite.argmin())} holds NaN or infinity",
+            where=name,
+            remedy="check the network that made it, or leave the row out",
+        )
+    return array.astype(np.float64)
+
+
+def _labels(labels: Any, rows: int, where: str) -> np.ndarray:
+    numbers = _numpy(labels, "labels")
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(f"`labels` must be integers (class numbers), got {numbers.dtype}; convert with .astype(int)")
+    if numbers.shape != (rows,):
+        raise DataError(
+            f"`labels` must have shape ({rows},), one for each row of `{where}`, got {numbers.shape}",
+            where="labels",
+            remedy="pass class numbers, not one-hot rows" if numbers.ndim == 2 else "pass one label a row",
+        )
+    if rows and numbers.min() < 0:
+        bad = int((numbers < 0).argmax())
+        raise DataError(
+            f"`labels` must not be negative, got {int(numbers[bad])} at row {bad}",
+            where="labels",
+            remedy="remap the labels, or drop the rows that carry no label",
+        )
+    return numbers
+
+
+def _compact(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    present, compact, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+    if len(present) < 2:
+        raise DataError(
+            f"a score needs at least 2 classes with samples, got {len(present)}",
+            where="labels",
+            remedy="score samples of several classes together",
+        )
+    return compact, counts
+
+
+def _check_spread(matrix: np.ndarray) -> None:
+    size, spread = float(np.abs(matrix).max()), float(np.ptp(matrix, axis=0).max())
+    if spread <= 8 * np.finfo(np.float64).eps * size:
+        raise DataError(
+            "all rows are the same, so they say nothing of the classes",
+            where="features",
+            remedy="check the layer that made them",
+        )
+    if size > LARGEST or spread < SMALLEST:
+        raise DataError(
+            f"features of size {size:.2g} and spread {spread:.2g} leave the range of float64 when squared",
+            where="features",
+            remedy="divide all features by one constant",
+        )
