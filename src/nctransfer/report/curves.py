@@ -12,6 +12,7 @@ from .text import count, mapping, number, percent, significant, words
 __all__ = ["curves_section", "last", "pretrain_headline", "pretrain_tiles"]
 
 _TITLES = {
+    "running_accuracy": "training images, as trained",
     "train_accuracy": "training images",
     "test_accuracy": "test images",
     "robust_accuracy": "attacked test images",
@@ -61,7 +62,7 @@ def curves_section(metrics: list[dict[str, Any]]) -> Section:
     records = epochs(metrics)
     keys = list(dict.fromkeys(key for record in records for key, value in record.items() if number(value) is not None))
     panels = [
-        ("accuracy", "accuracy (%)", False, [key for key in keys if key.endswith("accuracy")]),
+        ("accuracy", "accuracy (%)", False, [key for key in keys if key.endswith("accuracy") and "ncm" not in key]),
         ("nc1", "NC1 (log scale)", True, [key for key in keys if "nc1" in key]),
         ("cdnv", "CDNV (log scale)", True, [key for key in keys if "cdnv" in key]),
         ("loss", "loss", False, [key for key in keys if key.endswith("loss")]),
@@ -89,8 +90,9 @@ def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
     model = words(mapping(result.get("model")).get("name")) or words(config.get("arch")) or "The network"
     loss = words(result.get("loss")) or words(config.get("loss"))
     text = model + (f", trained with the {loss} loss" if loss else "")
-    if number(final.get("epoch")) is not None:
-        text += f"{' ' if loss else ', trained '}for {count(len(epochs(source.metrics)))} epochs"
+    epoch = number(final.get("epoch"))
+    if epoch is not None:
+        text += f"{' ' if loss else ', trained '}for {count(epoch)} epoch" + ("" if epoch == 1 else "s")
     train, test = number(final.get("train_accuracy")), number(final.get("test_accuracy"))
     reached = []
     if train is not None:
@@ -111,6 +113,7 @@ def pretrain_tiles(final: dict[str, Any]) -> list[Tile]:
         ("Test accuracy", "test_accuracy", percent),
         ("Training accuracy", "train_accuracy", percent),
         ("Encoder NC1", "nc1", significant),
+        ("NC1, test images", "nc1_test", significant),
         ("Robust accuracy", "robust_accuracy", percent),
     ]
     return [Tile(title, show(final[key])) for title, key, show in wanted if number(final.get(key)) is not None]

@@ -10,6 +10,8 @@ from torch import Tensor
 from ..data import PixelLoader
 from ..errors import DataError
 from ..metrics import ClassStatistics, cdnv, nc1
+from ..metrics.layers import layer_row
+from ..models.networks import PENULTIMATE
 from .batches import device_batches
 from .model import PretrainModel
 
@@ -27,6 +29,8 @@ def measure_collapse(
     *,
     num_classes: int,
     layers: bool = False,
+    in_full: bool = False,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Accuracy and collapse on each split, in eval mode, without augmentation and in the weights' own precision.
 
@@ -36,11 +40,14 @@ def measure_collapse(
         device: Where the model lies.
         num_classes: Number of classes K.
         layers: Whether to measure every layer of the encoder as well.
+        in_full: Whether the first split's layers get noise floor, numerical rank and the like too.
+        seed: Of the noise floor.
 
     Returns:
         For each split ``accuracy`` (of the classifier, or of the nearest class mean where there is none),
-        ``ncm_accuracy`` (nearest class mean of the training features), and ``encoder``, ``head`` and ``layers`` with
-        ``nc1`` and ``cdnv``; a value that is undefined is None.
+        ``ncm_accuracy`` (nearest class mean of the training features), ``encoder`` and ``head`` with ``nc1`` and
+        ``cdnv``, and ``layers``, a list of rows from input to output, the last of them the encoder's own output; a
+        value that is undefined is None.
 
     Raises:
         DataError: a feature is NaN or infinite; the message names the layer.
@@ -63,7 +70,7 @@ def measure_collapse(
                 "ncm_accuracy": ncm_accuracy,
                 "encoder": _metrics(features, labels, num_classes),
                 "head": None if model.head.kind == "none" else _metrics(seen["head"], labels, num_classes),
-                "layers": {name: _metrics(kept, labels, num_classes) for name, kept in seen["layers"].items()},
+                "layers": _rows(seen, num_classes, in_full and not result, seed) if layers else [],
             }
         return result
     finally:
@@ -138,6 +145,19 @@ def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: in
             # Undefined here: coinciding class means, or one sample a class. Bad features were refused before.
             values[name] = None
     return values
+
+
+def _rows(seen: dict[str, Any], num_classes: int, in_full: bool, seed: int) -> list[dict[str, Any]]:
+    labels, rows = seen["labels"], []
+    for name, features in {**seen["layers"], PENULTIMATE: seen["encoder"]}.items():
+        if in_full:
+            last = name == PENULTIMATE
+            given = labels if isinstance(features, Tensor) else None
+            rows.append(layer_row(name, features, given, num_classes=num_classes, seed=seed, penultimate=last))
+        else:
+            dim = features.dim if isinstance(features, ClassStatistics) else int(features.shape[1])
+            rows.append({"name": name, "dim": dim, **_metrics(features, labels, num_classes)})
+    return rows
 
 
 def _several() -> bool:

@@ -28,7 +28,7 @@ from .checkpoints import Checkpoints
 from .collapse import measure_collapse
 from .interrupt import StopRequest
 from .journal import Journal, flatten
-from .loop import EpochReport, Loop
+from .loop import Loop
 from .model import PretrainModel, build_loss, build_network
 from .runtime import Runtime
 from .settings import PretrainSettings, make_settings
@@ -221,7 +221,7 @@ class _Work:
         began = time.perf_counter()
         restored = self.loop.restore() if resume else False
         journal = Journal(self.run, listeners, keep_until=self.loop.step if restored else 0, write=self.runtime.is_main)
-        self.loop.run(lambda report: self._after_epoch(report, journal), reported=journal.epochs)
+        self.loop.run(lambda report: self._record(dict(vars(report)), journal), reported=journal.epochs)
         if self.runtime.is_main:
             self._save_encoder()
             self.run.write_result(self._result(journal, time.perf_counter() - began))
@@ -229,16 +229,19 @@ class _Work:
         self.runtime.wait()
         return PretrainResult(self.run.path, self.run.result())
 
-    def _after_epoch(self, report: EpochReport, journal: Journal) -> None:
-        record: dict[str, Any] = dict(vars(report))
-        last = report.epoch == self.settings.epochs
-        if report.epoch == 1 or last or report.epoch % self.settings.measure_every == 0:
+    def _record(self, record: dict[str, Any], journal: Journal) -> None:
+        """Complete an epoch's record by what is measured after it, and write it down."""
+        epoch = record["epoch"]
+        last = epoch == self.settings.epochs
+        if epoch == 1 or last or epoch % self.settings.measure_every == 0:
             measured = measure_collapse(
                 self.model,
                 self.clean,
                 self.runtime.device,
                 num_classes=self.num_classes,
                 layers=self.settings.measure_layers,
+                in_full=last,
+                seed=self.settings.seed,
             )
             record |= flatten(measured)
         if last and self.settings.adversarial is not None:

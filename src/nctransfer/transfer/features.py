@@ -15,14 +15,12 @@ from torch import Tensor
 
 from ..data import PixelLoader
 from ..errors import DataError, ResourceError
-from ..metrics import measure
+from ..metrics.layers import layer_row
 from ..models import Network
 from ..models.networks import PENULTIMATE
 from ..training.runtime import Runtime
 
 __all__ = ["LayerFeatures", "extract_features", "halving", "is_out_of_memory", "measure_features"]
-
-_MEASURED = ("nc1", "nc1_null", "nc1_calibrated", "cdnv", "numerical_rank", "class_separation")
 
 
 @dataclasses.dataclass
@@ -171,24 +169,15 @@ def measure_features(
 
     What is undefined is None, with the reason under ``notes``.
     """
-    rows = []
-    for name, features in taken.features.items():
-        collapse = measure(
-            features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed, only=_MEASURED
+    return [
+        layer_row(
+            name,
+            features,
+            taken.labels,
+            num_classes=num_classes,
+            permutations=permutations,
+            seed=seed,
+            penultimate=name == PENULTIMATE,
         )
-        rows.append(
-            {
-                "name": name,
-                "dim": int(features.shape[1]),
-                "nc1": collapse.nc1,
-                "nc1_null_mean": collapse.nc1_null_mean,
-                "nc1_null_std": collapse.nc1_null_std,
-                "nc1_calibrated": collapse.nc1_calibrated,
-                "cdnv": collapse.cdnv,
-                "numerical_rank": collapse.numerical_rank,
-                "class_separation": collapse.class_separation,
-                "notes": dict(collapse.notes),
-                "penultimate": name == PENULTIMATE,
-            }
-        )
-    return rows
+        for name, features in taken.features.items()
+    ]
