@@ -57,7 +57,7 @@ def pretrain(
     adversarial: Annotated[float | None, _in(ATTACK, "Radius ε in pixels of 255; trains on PGD examples.")] = None,
     attack_steps: Annotated[int, _in(ATTACK, "Steps of the attack in training.")] = 7,
     attack_step_size: Annotated[float | None, _in(ATTACK, "In pixels of 255; 2.5·ε/steps if left out.")] = None,
-    epochs: Annotated[int, _in(PACE, "Epochs; 200 is the paper's.")] = 200,
+    epochs: Annotated[int, _in(PACE, "Epochs; 200 is the paper's, 0 measures the untrained network.")] = 200,
     batch_size: Annotated[int, _in(PACE, "Images of a step, over all processes together.")] = 128,
     schedule: Annotated[str, _in(PACE, "sgdr (cosine) or constant.")] = "sgdr",
     lr: Annotated[float, _in(PACE, "Learning rate at the start of a period.")] = 0.1,

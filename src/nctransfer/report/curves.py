@@ -91,7 +91,9 @@ def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
     loss = words(result.get("loss")) or words(config.get("loss"))
     text = model + (f", trained with the {loss} loss" if loss else "")
     epoch = number(final.get("epoch"))
-    if epoch is not None:
+    if epoch == 0:
+        text = f"{model}, untrained"
+    elif epoch is not None:
         text += f"{' ' if loss else ', trained '}for {count(epoch)} epoch" + ("" if epoch == 1 else "s")
     train, test = number(final.get("train_accuracy")), number(final.get("test_accuracy"))
     reached = []

@@ -221,7 +221,11 @@ class _Work:
         began = time.perf_counter()
         restored = self.loop.restore() if resume else False
         journal = Journal(self.run, listeners, keep_until=self.loop.step if restored else 0, write=self.runtime.is_main)
-        self.loop.run(lambda report: self._record(dict(vars(report)), journal), reported=journal.epochs)
+        if self.settings.epochs == 0:
+            if not journal.records:
+                self._record({"epoch": 0, "step": 0, "seconds": 0.0}, journal)
+        else:
+            self.loop.run(lambda report: self._record(dict(vars(report)), journal), reported=journal.epochs)
         if self.runtime.is_main:
             self._save_encoder()
             self.run.write_result(self._result(journal, time.perf_counter() - began))
@@ -230,7 +234,7 @@ class _Work:
         return PretrainResult(self.run.path, self.run.result())
 
     def _record(self, record: dict[str, Any], journal: Journal) -> None:
-        """Complete an epoch's record by what is measured after it, and write it down."""
+        """Complete an epoch's record by what is measured after it, and write it down. Epoch 0 is before training."""
         epoch = record["epoch"]
         last = epoch == self.settings.epochs
         if epoch == 1 or last or epoch % self.settings.measure_every == 0:

@@ -36,6 +36,7 @@ class PretrainSettings(BaseModel):
         attack_steps: Steps of the attack in training.
         attack_step_size: In pixels of 255; 2.5·ε/steps when left out.
         robust_steps, robust_restarts, robust_limit: The attack that measures robust accuracy, and its number of images.
+        epochs: Passes over the training images; 0 measures and saves the untrained network.
         schedule: ``sgdr`` (cosine) or ``constant``.
         restart_every, restart_factor: Epochs of SGDR's first period, and the growth of the next; else one period.
         accumulation: Parts into which a batch is split to save memory. BatchNorm and SupCon then see a part at a time.
@@ -73,7 +74,7 @@ class PretrainSettings(BaseModel):
     robust_steps: int = Field(20, ge=1)
     robust_restarts: int = Field(2, ge=1)
     robust_limit: int = Field(1000, ge=1)
-    epochs: int = Field(200, ge=1)
+    epochs: int = Field(200, ge=0)
     batch_size: int = Field(128, ge=2)
     accumulation: int = Field(1, ge=1)
     schedule: Literal["sgdr", "constant"] = "sgdr"
