@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .blocks import Block, Columns, Details, Figure, Section, Table, Tile
+from .blocks import Block, Columns, Details, Facts, Figure, Section, Table, Tile
 from .figures import Series, curves
 from .source import Source
 from .text import count, mapping, number, percent, significant, words
@@ -58,7 +58,7 @@ def last(metrics: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def curves_section(metrics: list[dict[str, Any]]) -> Section:
-    """Figure 1's curves, one panel a quantity, and the numbers behind them."""
+    """Figure 1's curves, one panel a quantity, and the numbers behind them; a single epoch's numbers alone."""
     records = epochs(metrics)
     keys = list(dict.fromkeys(key for record in records for key, value in record.items() if number(value) is not None))
     panels = [
@@ -68,12 +68,19 @@ def curves_section(metrics: list[dict[str, Any]]) -> Section:
         ("loss", "loss", False, [key for key in keys if key.endswith("loss")]),
     ]
     steps = [record["epoch"] for record in records]
-    figures = []
-    for name, label, log, chosen in panels:
-        series = [
-            Series(_TITLES.get(key, key.replace("_", " ")), [number(record.get(key)) for record in records])
+    if len(records) == 1:
+        facts = [
+            (
+                f"{label.split(' (')[0]}, {_title(key)}".capitalize().replace("Nc1", "NC1").replace("Cdnv", "CDNV"),
+                (percent if name == "accuracy" else significant)(records[0][key]),
+            )
+            for name, label, _, chosen in panels
             for key in chosen
         ]
+        return Section("Training", [Facts(facts)] if facts else [])
+    figures = []
+    for name, label, log, chosen in panels:
+        series = [Series(_title(key), [number(record.get(key)) for record in records]) for key in chosen]
         if drawing := curves(series, f"curve-{name}", steps=steps, log=log, label=label):
             figures.append(
                 Figure(drawing, f"{label[0].upper()}{label[1:]} over the epochs.", f"Lines of {label} over epochs.")
@@ -82,6 +89,10 @@ def curves_section(metrics: list[dict[str, Any]]) -> Section:
         return Section("Training", [])
     blocks: list[Block] = [Columns(figures), Details("The curves in numbers", [_table(records, keys)])]
     return Section("Training", blocks)
+
+
+def _title(key: str) -> str:
+    return _TITLES.get(key, key.replace("_", " "))
 
 
 def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
@@ -105,7 +116,8 @@ def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
         text += f", reaches {' and '.join(reached)}"
     nc1 = number(final.get("nc1"))
     if nc1 is not None:
-        text += f"{'; its' if reached else ': its'} features end at NC1\u00a0=\u00a0{significant(nc1)}"
+        verb = "have" if epoch == 0 else "end at"
+        text += f"{'; its' if reached else ': its'} features {verb} NC1\u00a0=\u00a0{significant(nc1)}"
     return text + "."
 
 

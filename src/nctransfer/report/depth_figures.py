@@ -48,14 +48,15 @@ def depth(
             logarithmic(axes[0].yaxis)
             axes[0].set_title("NC1 (log scale)" if positive(tested) else "NC1 of the training features (log scale)")
             if positive(floor) or positive(tested):
-                axes[0].legend(loc="best")
+                canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
         if has_accuracy:
             _line(axes[-1], accuracy, "s", INK, "-", "probe")
             percentages(axes[-1].yaxis)
             axes[-1].set_title("Linear probe, validation accuracy (%)")
         _name_layers(axes[-1], names)
 
-    return draw("depth", WIDTH, panel * (has_nc1 + has_accuracy) + _room(names), paint)
+    legend = 0.2 * (positive(floor) + positive(tested)) if has_nc1 else 0.0
+    return draw("depth", WIDTH, panel * (has_nc1 + has_accuracy) + _room(names) + legend, paint)
 
 
 def depths(names: Sequence[str], series: Sequence[Series]) -> str:
