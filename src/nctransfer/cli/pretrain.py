@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import UsageError
+
 __all__ = ["register"]
 
 
@@ -83,6 +85,8 @@ def pretrain(
     The run folder then serves every other verb as --model.
     """
     options = dict(locals())
+    if not 0 <= memory_limit < float("inf"):
+        raise UsageError(f"a number of GiB from 0 on is needed, got {memory_limit}", where="--memory-limit")
     from ..data import AugmentSettings
     from ..training.pretrain import pretrain as run
     from ..training.settings import make_settings

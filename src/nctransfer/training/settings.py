@@ -53,7 +53,7 @@ class PretrainSettings(BaseModel):
         trackers: Of ``tensorboard``, ``wandb`` and ``mlflow``, those to which metrics go as well.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
     arch: str = "cifar_resnet18"
     arch_arguments: dict[str, Any] = Field(default_factory=dict)
@@ -96,7 +96,7 @@ class PretrainSettings(BaseModel):
     on_bad_image: Literal["stop", "skip"] = "stop"
     num_workers: int = Field(0, ge=0)
     memory_limit: int = Field(2 << 30, ge=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     device: str = "auto"
     trackers: tuple[str, ...] = ()
 
