@@ -13,6 +13,7 @@ from ..metrics import ClassStatistics, cdnv, nc1
 from ..metrics.layers import layer_row
 from ..models.networks import PENULTIMATE
 from .batches import device_batches
+from .memory import halving
 from .model import PretrainModel
 
 __all__ = ["measure_collapse"]
@@ -88,17 +89,24 @@ def _read(
     parts: dict[str, list[Tensor]] = {"labels": [], "encoder": [], "head": [], "predicted": []}
     kept: dict[str, Any] = {name: [] for name in names}
     classified = not isinstance(model.classifier, torch.nn.Identity)
-    for batch in device_batches(loader, device):
+
+    def forward(images: Tensor) -> dict[str, Tensor]:
         with model.network.taps(names) as taps:
-            features = model.network(batch.images)
+            features = model.network(images)
         projected = model.head(features)
-        parts["labels"].append(batch.labels)
-        parts["encoder"].append(features.float())
-        parts["head"].append(projected.float())
+        found = {"encoder": features.float(), "head": projected.float()}
         if classified:
-            parts["predicted"].append(model.classifier(projected).argmax(1))
+            found["predicted"] = model.classifier(projected).argmax(1)
+        return found | {f"layer {name}": taps.features[name].float() for name in names}
+
+    for number, batch in enumerate(device_batches(loader, device)):
+        found = halving(forward, batch.images)
+        _raise_unless_finite(found, number)
+        parts["labels"].append(batch.labels)
+        for name in ("encoder", "head", *(["predicted"] if classified else [])):
+            parts[name].append(found[name])
         for name in names:
-            layer = taps.features[name].float()
+            layer = found[f"layer {name}"]
             if not streamed:
                 kept[name].append(layer)
                 continue
@@ -110,15 +118,18 @@ def _read(
     seen["layers"] = {
         name: _gathered(torch.cat(rows)) if isinstance(rows, list) else _merged(rows) for name, rows in kept.items()
     }
-    for name, matrix in (("encoder", seen["encoder"]), ("head", seen["head"]), *seen["layers"].items()):
-        if isinstance(matrix, Tensor) and not bool(matrix.isfinite().all()):
-            row = int((~matrix.isfinite()).any(1).nonzero()[0])
-            raise DataError(
-                f"row {row} of the features holds NaN or infinity",
-                where=f"layer {name}",
-                remedy="lower --lr, or leave half precision",
-            )
     return seen
+
+
+def _raise_unless_finite(found: dict[str, Tensor], batch: int) -> None:
+    for name, matrix in sorted(found.items(), key=lambda item: not item[0].startswith("layer ")):
+        if not bool(matrix.isfinite().all()):
+            bad = int((~matrix.isfinite()).any(1).sum())
+            raise DataError(
+                f"{bad} of the {len(matrix)} feature vectors of batch {batch} hold NaN or infinity",
+                where=name if name.startswith("layer ") else f"the {name}'s output",
+                remedy="try a smaller --lr, or --precision fp32",
+            )
 
 
 def _width(shape: tuple[int, ...]) -> int:

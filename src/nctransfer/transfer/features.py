@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
-from ..errors import DataError, ResourceError
+from ..errors import DataError
 from ..metrics.layers import layer_row
 from ..models import Network
 from ..models.networks import PENULTIMATE
+from ..training.memory import halving
 from ..training.runtime import Runtime
 
-__all__ = ["LayerFeatures", "extract_features", "halving", "is_out_of_memory", "measure_features"]
+__all__ = ["LayerFeatures", "extract_features", "measure_features"]
 
 
 @dataclasses.dataclass
@@ -115,33 +116,6 @@ class _Store:
         tensor = torch.from_numpy(array)
         tensor._keep = self._folder  # type: ignore[attr-defined]  # the folder lives as long as a tensor in it
         return tensor
-
-
-def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> dict[str, Tensor]:
-    """``forward(images)``, in halves where memory runs out; the result is the same.
-
-    Raises:
-        ResourceError: one image alone does not fit.
-    """
-    try:
-        return forward(images)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(images) <= 1:
-            raise ResourceError(
-                "out of memory with a single image", where=str(images.device), remedy="use a smaller --image-size"
-            ) from error
-    if images.device.type == "cuda":
-        torch.cuda.empty_cache()
-    middle = len(images) // 2
-    first, second = halving(forward, images[:middle]), halving(forward, images[middle:])
-    return {name: torch.cat([first[name], second[name]]) for name in first}
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on the CPU or on a device."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _summed(values: Tensor, runtime: Runtime) -> Tensor:
