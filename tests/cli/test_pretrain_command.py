@@ -31,7 +31,7 @@ def test_a_run_from_the_command_line(tmp_path):
     assert result["settings"]["augment_settings"]["padding"] == 1
     assert result["settings"]["arch_arguments"] == {"depth": 2, "hidden": 16}
     assert result["seed"] == 3
-    assert len(result["layers"]) == 2
+    assert [layer["name"] for layer in result["layers"]] == ["blocks.0", "blocks.1", "penultimate"]
     again = run(*SMALL.split(), "--out", tmp_path / "run")
     assert again.returncode == 2
     assert "not empty" in again.stderr

@@ -122,8 +122,9 @@ def test_rescaled_mse_vanishes_at_its_target():
 
 
 def test_rescaling_follows_the_number_of_classes():
-    assert rescaling(42) == (1.0, 1.0)
-    assert rescaling(43) == (15.0, 30.0)
+    assert rescaling(41) == (1.0, 1.0)
+    assert rescaling(42) == rescaling(100) == rescaling(999) == (1.0, 15.0)
+    assert rescaling(1000) == (15.0, 30.0)
 
 
 def test_cross_entropy_equals_the_formula_and_is_computed_wide():

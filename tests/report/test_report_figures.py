@@ -108,6 +108,15 @@ def test_confusion_shows_as_much_as_fits(num_classes: int, labels: int, numbers:
     assert len(svg) < 60_000
 
 
+@pytest.mark.parametrize("spread", [0.9, 0.18, 0.02, 0.0003])
+def test_ticks_in_per_cent_stand_where_they_say(spread: float) -> None:
+    svg = figures.curves([Series("a", [0.1, 0.1 + spread])], "c")
+    shown = [word for word in re.findall(r">([\d.]+)</text>", svg) if word not in ("1", "2")]
+    steps = np.diff([float(word) for word in shown])
+    assert len(shown) > 2
+    assert steps == pytest.approx([steps[0]] * len(steps))
+
+
 def test_fit_agrees_with_numpy() -> None:
     generator = np.random.default_rng(0)
     x, y = generator.standard_normal((2, 40))

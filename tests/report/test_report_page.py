@@ -265,6 +265,28 @@ def test_pretrain_page_draws_curves_from_the_log(make_folder: Callable, make_log
     assert reader.tags["svg"] == 4
 
 
+def test_pretrain_page_draws_layers_of_both_splits(make_folder: Callable, make_log: Callable) -> None:
+    layers = [
+        {"name": f"block {i}", "dim": 8, "nc1": 3.0 - i, "nc1_test": 4.0 - i, "nc1_null_mean": 9.0} for i in (0, 1)
+    ]
+    result = {"kind": "pretrain", "model": {"name": "cifar_resnet20"}, "loss": "ce", "layers": layers}
+    reader = read(make_folder(result, metrics=make_log(3)))
+    assert reader.tags["svg"] == 5
+    for shown in ("under permuted labels", "NC1, test images", "Features of the training images after pre-training"):
+        assert shown in reader.text
+    assert "Probe accuracy" not in reader.text
+
+
+def test_a_single_epoch_is_told_in_numbers(make_folder: Callable) -> None:
+    record = {"epoch": 0, "step": 0, "train_accuracy": 0.1, "test_accuracy": 0.12, "nc1": 9.0, "nc1_test": 9.5}
+    reader = read(make_folder({"kind": "pretrain", "model": {"name": "vit"}, "loss": "ce"}, metrics=[record]))
+    said = reader.text.replace("\xa0", " ")
+    assert "vit, untrained, reaches 10.0 % on the training images" in said
+    assert "its features have NC1 = 9.00" in said
+    assert "NC1, encoder, test images" in said
+    assert reader.tags["svg"] == 0
+
+
 def test_pretrain_page_without_a_log(make_folder: Callable) -> None:
     assert "The network." in read(make_folder({"kind": "pretrain"})).text
 

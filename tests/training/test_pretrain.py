@@ -13,6 +13,7 @@ from nctransfer.models import load_network
 from nctransfer.models.heads import HEADS
 from nctransfer.runs import load_tensors
 from nctransfer.training import PretrainSettings, loop
+from nctransfer.training.model import build_network
 from nctransfer.training.pretrain import whole_train
 
 
@@ -59,11 +60,40 @@ def test_all_training_images_are_trained_on(stripes, tiny, tmp_path):
 
 
 def test_layers_are_measured_on_request(stripes, tiny, tmp_path):
-    result = nctransfer.pretrain(stripes, tmp_path / "run", **{**tiny, "epochs": 1}, measure_layers=True)
+    result = nctransfer.pretrain(stripes, tmp_path / "run", **{**tiny, "epochs": 2}, measure_layers=True)
     layers = result.result["layers"]
-    assert [layer["name"] for layer in layers] == ["blocks.0", "blocks.1"]
+    assert [layer["name"] for layer in layers] == ["blocks.0", "blocks.1", "penultimate"]
+    assert [layer["dim"] for layer in layers] == [24, 24, 24]
     assert layers[-1]["nc1"] == pytest.approx(result.final["nc1"])
-    assert layers[0]["nc1_test"] > 0
+    assert layers[-1]["nc1_test"] == pytest.approx(result.final["nc1_test"])
+    assert all(1 <= layer["numerical_rank"] <= 24 for layer in layers)
+    assert all(layer["nc1_null_mean"] > layer["nc1"] for layer in layers)
+    earlier = result.result["history"][0]["layers"]
+    assert [set(layer) for layer in earlier] == [{"name", "dim", "nc1", "cdnv", "nc1_test", "cdnv_test"}] * 3
+
+
+def test_layers_have_the_fields_that_other_verbs_write(stripes, tiny, tmp_path):
+    ours = nctransfer.pretrain(stripes, tmp_path / "run", **{**tiny, "epochs": 1}, measure_layers=True)
+    theirs = nctransfer.probe(stripes, model=str(tmp_path / "run"), device="cpu", out=tmp_path / "probe")
+    assert set(theirs.layers[0]) - set(ours.result["layers"][0]) == {"probe_val_accuracy"}
+    assert [layer["name"] for layer in theirs.layers] == [layer["name"] for layer in ours.result["layers"]]
+
+
+def test_no_epoch_at_all_measures_and_saves_the_untrained_network(stripes, tiny, tmp_path):
+    result = nctransfer.pretrain(stripes, tmp_path / "run", **{**tiny, "epochs": 0}, measure_layers=True, head="mlp")
+    assert result.final["epoch"] == result.result["steps"] == 0
+    assert result.final["nc1"] > 0
+    assert result.final["head_nc1_test"] > 0
+    assert len(result.result["history"]) == 1
+    assert len(result.result["layers"]) == 3
+    torch.manual_seed(0)
+    drawn = build_network(PretrainSettings(**tiny)).encoder.state_dict()
+    assert all(torch.equal(tensor, drawn[name]) for name, tensor in final_weights(tmp_path / "run").items())
+    assert "untrained" in (tmp_path / "run" / "report.html").read_text()
+    again = nctransfer.pretrain(
+        stripes, tmp_path / "run", **{**tiny, "epochs": 0}, head="mlp", measure_layers=True, resume=True
+    )
+    assert again.final == result.final
 
 
 def test_streamed_layer_statistics_agree_with_samples(stripes, tiny, tmp_path, monkeypatch):

@@ -12,9 +12,10 @@ import torch
 from nctransfer.data import PixelLoader, Preprocess
 from nctransfer.errors import DataError, ResourceError
 from nctransfer.models import wrap_module
+from nctransfer.training.memory import halving
 from nctransfer.training.runtime import Runtime
 from nctransfer.transfer import tune
-from nctransfer.transfer.features import extract_features, halving
+from nctransfer.transfer.features import extract_features
 
 
 def test_extraction_halves_the_batch_and_the_result_is_the_same():

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import UsageError
+
 __all__ = ["register"]
 
 
@@ -57,7 +59,7 @@ def pretrain(
     adversarial: Annotated[float | None, _in(ATTACK, "Radius ε in pixels of 255; trains on PGD examples.")] = None,
     attack_steps: Annotated[int, _in(ATTACK, "Steps of the attack in training.")] = 7,
     attack_step_size: Annotated[float | None, _in(ATTACK, "In pixels of 255; 2.5·ε/steps if left out.")] = None,
-    epochs: Annotated[int, _in(PACE, "Epochs; 200 is the paper's.")] = 200,
+    epochs: Annotated[int, _in(PACE, "Epochs; 200 is the paper's, 0 measures the untrained network.")] = 200,
     batch_size: Annotated[int, _in(PACE, "Images of a step, over all processes together.")] = 128,
     schedule: Annotated[str, _in(PACE, "sgdr (cosine) or constant.")] = "sgdr",
     lr: Annotated[float, _in(PACE, "Learning rate at the start of a period.")] = 0.1,
@@ -83,6 +85,8 @@ def pretrain(
     The run folder then serves every other verb as --model.
     """
     options = dict(locals())
+    if not 0 <= memory_limit < float("inf"):
+        raise UsageError(f"a number of GiB from 0 on is needed, got {memory_limit}", where="--memory-limit")
     from ..data import AugmentSettings
     from ..training.pretrain import pretrain as run
     from ..training.settings import make_settings

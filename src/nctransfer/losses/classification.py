@@ -27,9 +27,8 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.
 def rescaled_mse(logits: Tensor, labels: Tensor, *, kappa: float = 1.0, m: float = 1.0) -> Tensor:
     """Rescaled square loss: mean over samples of (1/K) · [κ (f_y − M)² + Σ_{k≠y} f_k²].
 
-    κ weighs the true class against the K−1 others and M is the value that its score should take. The source trains with
-    the plain squares (κ = M = 1) where classes are few, and rescales where they are many: κ = 15, M = 30 on ImageNet
-    (K = 1000). See :func:`rescaling`.
+    κ weighs the true class against the K−1 others and M is the value that its score should take. With κ = M = 1 these
+    are the plain squares on one-hot labels; :func:`rescaling` gives the source's values by number of classes.
 
     Args:
         logits: Scores f of shape (N, K), no softmax.
@@ -58,15 +57,23 @@ def rescaled_mse(logits: Tensor, labels: Tensor, *, kappa: float = 1.0, m: float
 
 
 def rescaling(num_classes: int) -> tuple[float, float]:
-    """The factors (κ, M) that are used when none are given: (1, 1) up to 42 classes, (15, 30) above.
+    """The factors (κ, M) that are used when none are given.
 
-    The bound and the values are those of Hui and Belkin (2020), whose few-class sets have at most 42 classes.
+    (1, 1) below 42 classes, (1, 15) from 42 to 999, (15, 30) from 1000 on.
+
+    Source:
+        Hui and Belkin (2020), as restated in later work: three ranges in public implementations of the loss (κ = 1 and
+        M = 15 for 42 to 1000 classes, κ = 15 and M = 30 for 1000), and κ = 1, M = 15 for CIFAR-100 in the code of Zhou
+        et al., "Are all losses created equal: a neural collapse perspective", NeurIPS 2022. The table of the source
+        itself was not at hand. Implementations differ on 100 classes: (15, 30) is met there too.
 
     Example:
-        >>> rescaling(10), rescaling(100)
-        ((1.0, 1.0), (15.0, 30.0))
+        >>> rescaling(10), rescaling(100), rescaling(1000)
+        ((1.0, 1.0), (1.0, 15.0), (15.0, 30.0))
     """
-    return (1.0, 1.0) if num_classes <= 42 else (15.0, 30.0)
+    if num_classes < 42:
+        return 1.0, 1.0
+    return (1.0, 15.0) if num_classes < 1000 else (15.0, 30.0)
 
 
 class CrossEntropy(nn.Module):

@@ -71,7 +71,7 @@ class CifarResNet(nn.Module):
         self, blocks: tuple[int, ...], channels: tuple[int, ...], *, bottleneck: bool = False, width: float = 1.0
     ) -> None:
         super().__init__()
-        if width <= 0:
+        if not 0 < width < float("inf"):
             raise UsageError(f"width must be positive, got {width}", where="arch")
         scaled = [max(1, round(count * width)) for count in channels]
         kind = _Bottleneck if bottleneck else _Basic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .blocks import Block, Columns, Details, Figure, Section, Table, Tile
+from .blocks import Block, Columns, Details, Facts, Figure, Section, Table, Tile
 from .figures import Series, curves
 from .source import Source
 from .text import count, mapping, number, percent, significant, words
@@ -12,6 +12,7 @@ from .text import count, mapping, number, percent, significant, words
 __all__ = ["curves_section", "last", "pretrain_headline", "pretrain_tiles"]
 
 _TITLES = {
+    "running_accuracy": "training images, as trained",
     "train_accuracy": "training images",
     "test_accuracy": "test images",
     "robust_accuracy": "attacked test images",
@@ -57,22 +58,29 @@ def last(metrics: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def curves_section(metrics: list[dict[str, Any]]) -> Section:
-    """Figure 1's curves, one panel a quantity, and the numbers behind them."""
+    """Figure 1's curves, one panel a quantity, and the numbers behind them; a single epoch's numbers alone."""
     records = epochs(metrics)
     keys = list(dict.fromkeys(key for record in records for key, value in record.items() if number(value) is not None))
     panels = [
-        ("accuracy", "accuracy (%)", False, [key for key in keys if key.endswith("accuracy")]),
+        ("accuracy", "accuracy (%)", False, [key for key in keys if key.endswith("accuracy") and "ncm" not in key]),
         ("nc1", "NC1 (log scale)", True, [key for key in keys if "nc1" in key]),
         ("cdnv", "CDNV (log scale)", True, [key for key in keys if "cdnv" in key]),
         ("loss", "loss", False, [key for key in keys if key.endswith("loss")]),
     ]
     steps = [record["epoch"] for record in records]
-    figures = []
-    for name, label, log, chosen in panels:
-        series = [
-            Series(_TITLES.get(key, key.replace("_", " ")), [number(record.get(key)) for record in records])
+    if len(records) == 1:
+        facts = [
+            (
+                f"{label.split(' (')[0]}, {_title(key)}".capitalize().replace("Nc1", "NC1").replace("Cdnv", "CDNV"),
+                (percent if name == "accuracy" else significant)(records[0][key]),
+            )
+            for name, label, _, chosen in panels
             for key in chosen
         ]
+        return Section("Training", [Facts(facts)] if facts else [])
+    figures = []
+    for name, label, log, chosen in panels:
+        series = [Series(_title(key), [number(record.get(key)) for record in records]) for key in chosen]
         if drawing := curves(series, f"curve-{name}", steps=steps, log=log, label=label):
             figures.append(
                 Figure(drawing, f"{label[0].upper()}{label[1:]} over the epochs.", f"Lines of {label} over epochs.")
@@ -83,14 +91,21 @@ def curves_section(metrics: list[dict[str, Any]]) -> Section:
     return Section("Training", blocks)
 
 
+def _title(key: str) -> str:
+    return _TITLES.get(key, key.replace("_", " "))
+
+
 def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
     """The result of a pre-training run in a sentence."""
     result, config = source.result, source.config
     model = words(mapping(result.get("model")).get("name")) or words(config.get("arch")) or "The network"
     loss = words(result.get("loss")) or words(config.get("loss"))
     text = model + (f", trained with the {loss} loss" if loss else "")
-    if number(final.get("epoch")) is not None:
-        text += f"{' ' if loss else ', trained '}for {count(len(epochs(source.metrics)))} epochs"
+    epoch = number(final.get("epoch"))
+    if epoch == 0:
+        text = f"{model}, untrained"
+    elif epoch is not None:
+        text += f"{' ' if loss else ', trained '}for {count(epoch)} epoch" + ("" if epoch == 1 else "s")
     train, test = number(final.get("train_accuracy")), number(final.get("test_accuracy"))
     reached = []
     if train is not None:
@@ -101,7 +116,8 @@ def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
         text += f", reaches {' and '.join(reached)}"
     nc1 = number(final.get("nc1"))
     if nc1 is not None:
-        text += f"{'; its' if reached else ': its'} features end at NC1\u00a0=\u00a0{significant(nc1)}"
+        verb = "have" if epoch == 0 else "end at"
+        text += f"{'; its' if reached else ': its'} features {verb} NC1\u00a0=\u00a0{significant(nc1)}"
     return text + "."
 
 
@@ -111,6 +127,7 @@ def pretrain_tiles(final: dict[str, Any]) -> list[Tile]:
         ("Test accuracy", "test_accuracy", percent),
         ("Training accuracy", "train_accuracy", percent),
         ("Encoder NC1", "nc1", significant),
+        ("NC1, test images", "nc1_test", significant),
         ("Robust accuracy", "robust_accuracy", percent),
     ]
     return [Tile(title, show(final[key])) for title, key, show in wanted if number(final.get(key)) is not None]

@@ -17,9 +17,20 @@ from .text import shorten, visible
 __all__ = ["Line", "correlation", "depth", "depths", "describe", "fit"]
 
 
-def depth(names: Sequence[str], nc1: Values, accuracy: Values, floor: Values = (), *, panel: float = 2.0) -> str:
-    """NC1 (log) above probe accuracy, along depth; ``floor`` is NC1 under permuted labels, ``panel`` in inches."""
-    nc1, accuracy, floor = drawable(nc1), drawable(accuracy), drawable(floor)
+def depth(
+    names: Sequence[str],
+    nc1: Values,
+    accuracy: Values,
+    floor: Values = (),
+    *,
+    tested: Values = (),
+    panel: float = 2.0,
+) -> str:
+    """NC1 (log) above probe accuracy, along depth.
+
+    ``floor`` is NC1 under permuted labels, ``tested`` that of the test images, ``panel`` a panel's height in inches.
+    """
+    nc1, accuracy, floor, tested = drawable(nc1), drawable(accuracy), drawable(floor), drawable(tested)
     has_nc1, has_accuracy = positive(nc1), any(value is not None for value in accuracy)
     if not (has_nc1 or has_accuracy):
         return ""
@@ -30,19 +41,22 @@ def depth(names: Sequence[str], nc1: Values, accuracy: Values, floor: Values = (
         if has_nc1:
             if positive(floor):
                 _line(axes[0], floor, None, MUTED, ":", "under permuted labels")
-            _line(axes[0], nc1, "o", ACCENT, "-", "NC1")
+            if positive(tested):
+                _line(axes[0], tested, "s", INK, "--", "test images")
+            _line(axes[0], nc1, "o", ACCENT, "-", "training images" if positive(tested) else "NC1")
             axes[0].set_yscale("log")
             logarithmic(axes[0].yaxis)
-            axes[0].set_title("NC1 of the training features (log scale)")
-            if positive(floor):
-                axes[0].legend(loc="best")
+            axes[0].set_title("NC1 (log scale)" if positive(tested) else "NC1 of the training features (log scale)")
+            if positive(floor) or positive(tested):
+                canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
         if has_accuracy:
             _line(axes[-1], accuracy, "s", INK, "-", "probe")
             percentages(axes[-1].yaxis)
             axes[-1].set_title("Linear probe, validation accuracy (%)")
         _name_layers(axes[-1], names)
 
-    return draw("depth", WIDTH, panel * (has_nc1 + has_accuracy) + _room(names), paint)
+    legend = 0.2 * (positive(floor) + positive(tested)) if has_nc1 else 0.0
+    return draw("depth", WIDTH, panel * (has_nc1 + has_accuracy) + _room(names) + legend, paint)
 
 
 def depths(names: Sequence[str], series: Sequence[Series]) -> str:

@@ -25,7 +25,8 @@ def layers_section(result: dict[str, Any]) -> Section:
     figures = []
     states = _states(result, names, nc1)
     measured = any(value is not None for value in nc1)
-    if drawing := depth(names, nc1, accuracy, floor, panel=2.5 if states else 2.0):
+    tested = [number(layer.get("nc1_test")) for layer in layers]
+    if drawing := depth(names, nc1, accuracy, floor, tested=tested, panel=2.5 if states else 2.0):
         shown = ["NC1"] * measured + ["linear-probe accuracy"] * any(value is not None for value in accuracy)
         text = f"{' and '.join(shown)} of every layer along depth (as Figures 5 and 6 of the paper, left)."
         text = text[0].upper() + text[1:]
@@ -72,7 +73,15 @@ def _table(names: list[str], layers: list[dict[str, Any]], result: dict[str, Any
         for key, value in mapping(result.get("layers_after")).items()
         if rows(value)
     }
-    columns = ["Layer", "Width", "NC1", "NC1, shuffled labels", "CDNV", "Numerical rank", "Probe accuracy"]
+    more = [
+        (title, field, show)
+        for title, field, show in (
+            ("NC1, test images", "nc1_test", significant),
+            ("Probe accuracy", "probe_val_accuracy", percent),
+        )
+        if any(number(layer.get(field)) is not None for layer in layers)
+    ]
+    columns = ["Layer", "Width", "NC1", "NC1, shuffled labels", "CDNV", "Numerical rank", *(item[0] for item in more)]
     columns += [f"NC1 after {method_name(key)}" for key in after]
     body, notes = [], []
     for name, layer in zip(names, layers, strict=True):
@@ -87,7 +96,7 @@ def _table(names: list[str], layers: list[dict[str, Any]], result: dict[str, Any
                 null,
                 significant(layer.get("cdnv")),
                 significant(layer.get("numerical_rank")),
-                percent(layer.get("probe_val_accuracy")),
+                *(show(layer.get(field)) for _, field, show in more),
                 *(significant(column.get(name)) for column in after.values()),
             ]
         )
@@ -96,7 +105,8 @@ def _table(names: list[str], layers: list[dict[str, Any]], result: dict[str, Any
             for field in layer
             if layer[field] is None and (text := reason(layer, field).rstrip("."))
         ]
-    return Table(columns, body, "Features of the training images before tuning", notes=notes)
+    when = "after pre-training" if result.get("kind") == "pretrain" else "before tuning"
+    return Table(columns, body, f"Features of the training images {when}", notes=notes)
 
 
 def _lead(names: list[str], nc1: list[float | None], accuracy: list[float | None], layers: list[dict[str, Any]]) -> str:

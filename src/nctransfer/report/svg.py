@@ -104,10 +104,15 @@ def logarithmic(axis: Axis) -> None:
 
 
 def percentages(axis: Axis) -> None:
-    """Label an axis of fractions in per cent."""
-    low, high = sorted(axis.get_view_interval())
-    digits = 0 if high - low > 0.04 else 1 if high - low > 0.004 else 2
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{digits}f}"))
+    """Label an axis of fractions in per cent, with as many digits as its ticks need to be told apart."""
+
+    def label(value: float, _: int) -> str:
+        ticks = axis.get_majorticklocs()
+        step = 100 * float(ticks[1] - ticks[0]) if len(ticks) > 1 else 1.0
+        digits = next((digits for digits in (0, 1, 2) if abs(step - round(step, digits)) < 1e-6 * step), 3)
+        return f"{100 * value:.{digits}f}"
+
+    axis.set_major_formatter(FuncFormatter(label))
 
 
 def _inline(document: bytes, name: str) -> str:

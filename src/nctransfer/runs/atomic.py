@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ResourceError
 
-__all__ = ["replace_file", "to_plain", "write_bytes", "write_json"]
+__all__ = ["raise_if_full", "replace_file", "to_plain", "write_bytes", "write_json"]
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -37,18 +37,23 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     except Exception as error:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        # safetensors reports a full disk as its own error type, with the system's words inside.
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            raise ResourceError(
-                f"the disk is full while writing {path.name}",
-                where=str(path.parent),
-                remedy="free some space and run again with --resume; what was saved before is intact",
-            ) from error
+        raise_if_full(error, path)
         raise
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+def raise_if_full(error: Exception, path: Path) -> None:
+    """Raise a ResourceError in place of an error of writing ``path`` that means that the disk is full."""
+    # safetensors reports a full disk as its own error type, with the system's words inside.
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        raise ResourceError(
+            f"the disk is full while writing {path.name}",
+            where=str(path.parent),
+            remedy="free some space and run again with --resume; what was saved before is intact",
+        ) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
-from .atomic import to_plain, write_json
+from .atomic import raise_if_full, to_plain, write_json
 from .environment import describe_environment
 from .lock import FolderLock
 
@@ -48,8 +48,16 @@ class RunFolder:
             LockedError: a live process works in it.
         """
         run = cls(path)
-        run.path.mkdir(parents=True, exist_ok=True)
-        run._lock.acquire()
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            run._lock.acquire()
+        except OSError as error:
+            raise_if_full(error, run.path)
+            raise UsageError(
+                f"a run cannot be written there: {error.strerror or error}",
+                where=str(path),
+                remedy="choose another --out",
+            ) from error
         try:
             run._prepare(config, resume, overwrite)
         except BaseException:
@@ -110,9 +118,19 @@ class RunFolder:
         write_json(self.path / "result.json", result)
 
     def log(self, **record: Any) -> None:
-        """Append one JSON line to ``metrics.jsonl``."""
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(to_plain(record), allow_nan=False) + "\n")
+        """Append one JSON line to ``metrics.jsonl``.
+
+        Raises:
+            ResourceError: the disk is full.
+        """
+        path = self.path / "metrics.jsonl"
+        line = json.dumps(to_plain(record), allow_nan=False) + "\n"
+        try:
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise_if_full(error, path)
+            raise
 
     def metrics(self) -> list[dict[str, Any]]:
         """All records of ``metrics.jsonl``; a last line that was cut off by a kill is left out."""

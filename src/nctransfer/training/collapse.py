@@ -10,7 +10,10 @@ from torch import Tensor
 from ..data import PixelLoader
 from ..errors import DataError
 from ..metrics import ClassStatistics, cdnv, nc1
+from ..metrics.layers import layer_row
+from ..models.networks import PENULTIMATE
 from .batches import device_batches
+from .memory import halving
 from .model import PretrainModel
 
 __all__ = ["measure_collapse"]
@@ -27,6 +30,8 @@ def measure_collapse(
     *,
     num_classes: int,
     layers: bool = False,
+    in_full: bool = False,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Accuracy and collapse on each split, in eval mode, without augmentation and in the weights' own precision.
 
@@ -36,11 +41,14 @@ def measure_collapse(
         device: Where the model lies.
         num_classes: Number of classes K.
         layers: Whether to measure every layer of the encoder as well.
+        in_full: Whether the first split's layers get noise floor, numerical rank and the like too.
+        seed: Of the noise floor.
 
     Returns:
         For each split ``accuracy`` (of the classifier, or of the nearest class mean where there is none),
-        ``ncm_accuracy`` (nearest class mean of the training features), and ``encoder``, ``head`` and ``layers`` with
-        ``nc1`` and ``cdnv``; a value that is undefined is None.
+        ``ncm_accuracy`` (nearest class mean of the training features), ``encoder`` and ``head`` with ``nc1`` and
+        ``cdnv``, and ``layers``, a list of rows from input to output, the last of them the encoder's own output; a
+        value that is undefined is None.
 
     Raises:
         DataError: a feature is NaN or infinite; the message names the layer.
@@ -63,7 +71,7 @@ def measure_collapse(
                 "ncm_accuracy": ncm_accuracy,
                 "encoder": _metrics(features, labels, num_classes),
                 "head": None if model.head.kind == "none" else _metrics(seen["head"], labels, num_classes),
-                "layers": {name: _metrics(kept, labels, num_classes) for name, kept in seen["layers"].items()},
+                "layers": _rows(seen, num_classes, in_full and not result, seed) if layers else [],
             }
         return result
     finally:
@@ -81,17 +89,24 @@ def _read(
     parts: dict[str, list[Tensor]] = {"labels": [], "encoder": [], "head": [], "predicted": []}
     kept: dict[str, Any] = {name: [] for name in names}
     classified = not isinstance(model.classifier, torch.nn.Identity)
-    for batch in device_batches(loader, device):
+
+    def forward(images: Tensor) -> dict[str, Tensor]:
         with model.network.taps(names) as taps:
-            features = model.network(batch.images)
+            features = model.network(images)
         projected = model.head(features)
-        parts["labels"].append(batch.labels)
-        parts["encoder"].append(features.float())
-        parts["head"].append(projected.float())
+        found = {"encoder": features.float(), "head": projected.float()}
         if classified:
-            parts["predicted"].append(model.classifier(projected).argmax(1))
+            found["predicted"] = model.classifier(projected).argmax(1)
+        return found | {f"layer {name}": taps.features[name].float() for name in names}
+
+    for number, batch in enumerate(device_batches(loader, device)):
+        found = halving(forward, batch.images)
+        _raise_unless_finite(found, number)
+        parts["labels"].append(batch.labels)
+        for name in ("encoder", "head", *(["predicted"] if classified else [])):
+            parts[name].append(found[name])
         for name in names:
-            layer = taps.features[name].float()
+            layer = found[f"layer {name}"]
             if not streamed:
                 kept[name].append(layer)
                 continue
@@ -103,15 +118,18 @@ def _read(
     seen["layers"] = {
         name: _gathered(torch.cat(rows)) if isinstance(rows, list) else _merged(rows) for name, rows in kept.items()
     }
-    for name, matrix in (("encoder", seen["encoder"]), ("head", seen["head"]), *seen["layers"].items()):
-        if isinstance(matrix, Tensor) and not bool(matrix.isfinite().all()):
-            row = int((~matrix.isfinite()).any(1).nonzero()[0])
-            raise DataError(
-                f"row {row} of the features holds NaN or infinity",
-                where=f"layer {name}",
-                remedy="lower --lr, or leave half precision",
-            )
     return seen
+
+
+def _raise_unless_finite(found: dict[str, Tensor], batch: int) -> None:
+    for name, matrix in sorted(found.items(), key=lambda item: not item[0].startswith("layer ")):
+        if not bool(matrix.isfinite().all()):
+            bad = int((~matrix.isfinite()).any(1).sum())
+            raise DataError(
+                f"{bad} of the {len(matrix)} feature vectors of batch {batch} hold NaN or infinity",
+                where=name if name.startswith("layer ") else f"the {name}'s output",
+                remedy="try a smaller --lr, or --precision fp32",
+            )
 
 
 def _width(shape: tuple[int, ...]) -> int:
@@ -138,6 +156,19 @@ def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: in
             # Undefined here: coinciding class means, or one sample a class. Bad features were refused before.
             values[name] = None
     return values
+
+
+def _rows(seen: dict[str, Any], num_classes: int, in_full: bool, seed: int) -> list[dict[str, Any]]:
+    labels, rows = seen["labels"], []
+    for name, features in {**seen["layers"], PENULTIMATE: seen["encoder"]}.items():
+        if in_full:
+            last = name == PENULTIMATE
+            given = labels if isinstance(features, Tensor) else None
+            rows.append(layer_row(name, features, given, num_classes=num_classes, seed=seed, penultimate=last))
+        else:
+            dim = features.dim if isinstance(features, ClassStatistics) else int(features.shape[1])
+            rows.append({"name": name, "dim": dim, **_metrics(features, labels, num_classes)})
+    return rows
 
 
 def _several() -> bool:

@@ -55,7 +55,7 @@ def flatten(measured: dict[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> encoder = {"nc1": 0.5, "cdnv": 0.1}
-        >>> part = {"accuracy": 1.0, "ncm_accuracy": 0.9, "encoder": encoder, "head": None, "layers": {}}
+        >>> part = {"accuracy": 1.0, "ncm_accuracy": 0.9, "encoder": encoder, "head": None, "layers": []}
         >>> flatten({"train": part})
         {'train_accuracy': 1.0, 'train_ncm_accuracy': 0.9, 'nc1': 0.5, 'cdnv': 0.1}
     """
@@ -67,9 +67,12 @@ def flatten(measured: dict[str, Any]) -> dict[str, Any]:
         for place, prefix in (("encoder", ""), ("head", "head_")):
             for name, value in (part[place] or {}).items():
                 flat[f"{prefix}{name}{suffix}"] = value
-    layers = {name: dict(values) for name, values in measured.get("train", {}).get("layers", {}).items()}
-    for name, values in measured.get("test", {}).get("layers", {}).items():
-        layers[name] |= {f"{metric}_test": value for metric, value in values.items()}
-    if layers:
-        flat["layers"] = [{"name": name, **values} for name, values in layers.items()]
-    return flat
+    tested = {row["name"]: row for row in measured.get("test", {}).get("layers", [])}
+    layers = [
+        {
+            **row,
+            **{f"{metric}_test": tested[row["name"]][metric] for metric in ("nc1", "cdnv") if row["name"] in tested},
+        }
+        for row in measured.get("train", {}).get("layers", [])
+    ]
+    return flat | ({"layers": layers} if layers else {})

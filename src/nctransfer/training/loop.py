@@ -20,6 +20,7 @@ from .adversarial import pgd
 from .batches import TrainBatches
 from .checkpoints import Checkpoints, pack_training, unpack_training
 from .interrupt import StopRequest
+from .memory import is_out_of_memory
 from .model import PretrainModel, parameters_are_finite
 from .runtime import Runtime
 from .schedules import sgdr
@@ -194,10 +195,8 @@ class Loop:
                     loss = self._loss_of(some, theirs)
                     self.runtime.backward(loss if share == 1 else loss * share)
             self.stepper.step()
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise self._out_of_memory() from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
                 raise self._out_of_memory() from error
             raise
 

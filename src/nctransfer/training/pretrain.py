@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, open_dataset
-from ..errors import UsageError
+from ..errors import ResourceError, UsageError
 from ..losses import SupCon
 from ..models import Network, wrap_module
 from ..models.heads import ProjectionHead
@@ -28,7 +28,8 @@ from .checkpoints import Checkpoints
 from .collapse import measure_collapse
 from .interrupt import StopRequest
 from .journal import Journal, flatten
-from .loop import EpochReport, Loop
+from .loop import Loop
+from .memory import is_out_of_memory
 from .model import PretrainModel, build_loss, build_network
 from .runtime import Runtime
 from .settings import PretrainSettings, make_settings
@@ -108,7 +109,8 @@ def pretrain(
         if resume and (run.path / "result.json").is_file():
             return PretrainResult(run.path, run.result())
         try:
-            bundle = data if isinstance(data, DataBundle) else _open(data, settings, download)
+            skipped = run.path / "skipped.csv" if runtime.is_main else None
+            bundle = data if isinstance(data, DataBundle) else _open(data, settings, download, skipped)
             work = _Work(bundle, settings, runtime, run, stop, network)
             trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
         except BaseException:
@@ -129,15 +131,20 @@ def _settings(settings: PretrainSettings | None, options: dict[str, Any]) -> Pre
     return settings
 
 
-def _open(data: str | Path, settings: PretrainSettings, download: bool) -> DataBundle:
+def _open(data: str | Path, settings: PretrainSettings, download: bool, skipped_csv: Path | None) -> DataBundle:
     return open_dataset(
-        data, seed=settings.seed, limit=settings.limit, on_bad_image=settings.on_bad_image, download=download
+        data,
+        seed=settings.seed,
+        limit=settings.limit,
+        on_bad_image=settings.on_bad_image,
+        skipped_csv=skipped_csv,
+        download=download,
     )
 
 
 def _undo(folder: Path) -> None:
     """Take back what a run wrote into an empty folder before it found that it cannot begin."""
-    for name in ("config.json", "environment.json"):
+    for name in ("config.json", "environment.json", "skipped.csv"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
@@ -152,6 +159,19 @@ def whole_train(bundle: DataBundle) -> ImageSplit:
     labels = np.concatenate([train.labels, validation.labels])
     order = np.argsort(indices, kind="stable")
     return ImageSplit(train.source, indices[order], labels[order], train.class_names)
+
+
+def _with_note(report: dict[str, Any]) -> dict[str, Any]:
+    if "validation" not in report["source"]["drawn"]:
+        return report
+    note = "what was drawn for validation was trained on as well: nothing is chosen here"
+    return {**report, "notes": [*report.get("notes", []), note]}
+
+
+def _told(report: dict[str, Any]) -> list[str]:
+    """The warnings among the notes on a data set."""
+    notes = (note for note in report.get("notes", []) if note.startswith("warning:"))
+    return [note.removeprefix("warning:").strip() for note in notes]
 
 
 class _Work:
@@ -221,7 +241,11 @@ class _Work:
         began = time.perf_counter()
         restored = self.loop.restore() if resume else False
         journal = Journal(self.run, listeners, keep_until=self.loop.step if restored else 0, write=self.runtime.is_main)
-        self.loop.run(lambda report: self._after_epoch(report, journal), reported=journal.epochs)
+        if self.settings.epochs == 0:
+            if not journal.records:
+                self._record({"epoch": 0, "step": 0, "seconds": 0.0}, journal)
+        else:
+            self.loop.run(lambda report: self._record(dict(vars(report)), journal), reported=journal.epochs)
         if self.runtime.is_main:
             self._save_encoder()
             self.run.write_result(self._result(journal, time.perf_counter() - began))
@@ -229,24 +253,40 @@ class _Work:
         self.runtime.wait()
         return PretrainResult(self.run.path, self.run.result())
 
-    def _after_epoch(self, report: EpochReport, journal: Journal) -> None:
-        record: dict[str, Any] = dict(vars(report))
-        last = report.epoch == self.settings.epochs
-        if report.epoch == 1 or last or report.epoch % self.settings.measure_every == 0:
-            measured = measure_collapse(
-                self.model,
-                self.clean,
-                self.runtime.device,
-                num_classes=self.num_classes,
-                layers=self.settings.measure_layers,
-            )
-            record |= flatten(measured)
-        if last and self.settings.adversarial is not None:
-            record["robust_accuracy"] = self._robust_accuracy()
+    def _record(self, record: dict[str, Any], journal: Journal) -> None:
+        """Complete an epoch's record by what is measured after it, and write it down. Epoch 0 is before training."""
+        try:
+            record |= self._measured(record["epoch"])
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ResourceError(
+                f"out of memory while the network was measured after epoch {record['epoch']}",
+                where=self.loop.checkpoints.describe(),
+                remedy="free some memory, or leave out --measure-layers",
+            ) from error
         if isinstance(self.loss, SupCon):
             record["anchors_without_positive"] = self.loss.skipped
             self.loss.skipped = 0
         journal.write(record)
+
+    def _measured(self, epoch: int) -> dict[str, Any]:
+        last, found = epoch == self.settings.epochs, {}
+        if epoch == 1 or last or epoch % self.settings.measure_every == 0:
+            found = flatten(
+                measure_collapse(
+                    self.model,
+                    self.clean,
+                    self.runtime.device,
+                    num_classes=self.num_classes,
+                    layers=self.settings.measure_layers,
+                    in_full=last,
+                    seed=self.settings.seed,
+                )
+            )
+        if last and self.settings.adversarial is not None:
+            found["robust_accuracy"] = self._robust_accuracy()
+        return found
 
     def _robust_accuracy(self) -> float:
         settings, test = self.settings, self.bundle.test
@@ -293,7 +333,7 @@ class _Work:
                 "name": self.bundle.name,
                 "num_classes": self.num_classes,
                 "class_names": list(self.bundle.class_names),
-                "report": self.bundle.report,
+                "report": _with_note(self.bundle.report),
             },
             "model": self.network.describe(),
             "loss": self.settings.loss,
@@ -306,7 +346,7 @@ class _Work:
             "history": journal.records,
             "seed": self.settings.seed,
             "versions": environment["versions"],
-            "warnings": self.warnings,
+            "warnings": [*self.warnings, *_told(self.bundle.report)],
             "cost": {"seconds": seconds, "training_seconds": final["seconds"]},
             "hardware": {name: environment[name] for name in ("processor", "cores", "devices")},
         }
@@ -326,6 +366,13 @@ def _doubts(settings: PretrainSettings, runtime: Runtime, num_images: int) -> li
             f"batches of {batch_size} cannot be shared evenly by {runtime.world_size} processes",
             where="--batch-size",
             remedy=f"use a multiple of {runtime.world_size}",
+        )
+    if batch_size // settings.accumulation < 2:
+        raise UsageError(
+            f"batches of {batch_size} in {settings.accumulation} parts leave single images, of which BatchNorm and "
+            "SupCon can make nothing",
+            where="--accumulation",
+            remedy=f"use at most {batch_size // 2}",
         )
     if settings.precision == "fp16" and runtime.device.type == "cpu":
         raise UsageError("fp16 needs a GPU", where="--precision fp16", remedy="use --precision bf16 or fp32")

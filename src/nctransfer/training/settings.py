@@ -36,6 +36,7 @@ class PretrainSettings(BaseModel):
         attack_steps: Steps of the attack in training.
         attack_step_size: In pixels of 255; 2.5·ε/steps when left out.
         robust_steps, robust_restarts, robust_limit: The attack that measures robust accuracy, and its number of images.
+        epochs: Passes over the training images; 0 measures and saves the untrained network.
         schedule: ``sgdr`` (cosine) or ``constant``.
         restart_every, restart_factor: Epochs of SGDR's first period, and the growth of the next; else one period.
         accumulation: Parts into which a batch is split to save memory. BatchNorm and SupCon then see a part at a time.
@@ -52,7 +53,7 @@ class PretrainSettings(BaseModel):
         trackers: Of ``tensorboard``, ``wandb`` and ``mlflow``, those to which metrics go as well.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
     arch: str = "cifar_resnet18"
     arch_arguments: dict[str, Any] = Field(default_factory=dict)
@@ -73,7 +74,7 @@ class PretrainSettings(BaseModel):
     robust_steps: int = Field(20, ge=1)
     robust_restarts: int = Field(2, ge=1)
     robust_limit: int = Field(1000, ge=1)
-    epochs: int = Field(200, ge=1)
+    epochs: int = Field(200, ge=0)
     batch_size: int = Field(128, ge=2)
     accumulation: int = Field(1, ge=1)
     schedule: Literal["sgdr", "constant"] = "sgdr"
@@ -95,7 +96,7 @@ class PretrainSettings(BaseModel):
     on_bad_image: Literal["stop", "skip"] = "stop"
     num_workers: int = Field(0, ge=0)
     memory_limit: int = Field(2 << 30, ge=0)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     device: str = "auto"
     trackers: tuple[str, ...] = ()
 

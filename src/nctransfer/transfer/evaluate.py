@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ..data import PixelLoader
 from ..models.networks import PENULTIMATE
+from ..training.memory import halving
 from ..training.runtime import Runtime
-from .features import LayerFeatures, halving
+from .features import LayerFeatures
 from .methods import TunedNetwork
 
 __all__ = ["cached_accuracy", "run_split", "tuned_features"]

@@ -14,15 +14,14 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
-from ..errors import DataError, ResourceError
-from ..metrics import measure
+from ..errors import DataError
+from ..metrics.layers import layer_row
 from ..models import Network
 from ..models.networks import PENULTIMATE
+from ..training.memory import halving
 from ..training.runtime import Runtime
 
-__all__ = ["LayerFeatures", "extract_features", "halving", "is_out_of_memory", "measure_features"]
-
-_MEASURED = ("nc1", "nc1_null", "nc1_calibrated", "cdnv", "numerical_rank", "class_separation")
+__all__ = ["LayerFeatures", "extract_features", "measure_features"]
 
 
 @dataclasses.dataclass
@@ -119,33 +118,6 @@ class _Store:
         return tensor
 
 
-def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> dict[str, Tensor]:
-    """``forward(images)``, in halves where memory runs out; the result is the same.
-
-    Raises:
-        ResourceError: one image alone does not fit.
-    """
-    try:
-        return forward(images)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(images) <= 1:
-            raise ResourceError(
-                "out of memory with a single image", where=str(images.device), remedy="use a smaller --image-size"
-            ) from error
-    if images.device.type == "cuda":
-        torch.cuda.empty_cache()
-    middle = len(images) // 2
-    first, second = halving(forward, images[:middle]), halving(forward, images[middle:])
-    return {name: torch.cat([first[name], second[name]]) for name in first}
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on the CPU or on a device."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
 def _summed(values: Tensor, runtime: Runtime) -> Tensor:
     """Rows were written by the process that computed them and are zero elsewhere."""
     if runtime.world_size == 1:
@@ -171,24 +143,15 @@ def measure_features(
 
     What is undefined is None, with the reason under ``notes``.
     """
-    rows = []
-    for name, features in taken.features.items():
-        collapse = measure(
-            features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed, only=_MEASURED
+    return [
+        layer_row(
+            name,
+            features,
+            taken.labels,
+            num_classes=num_classes,
+            permutations=permutations,
+            seed=seed,
+            penultimate=name == PENULTIMATE,
         )
-        rows.append(
-            {
-                "name": name,
-                "dim": int(features.shape[1]),
-                "nc1": collapse.nc1,
-                "nc1_null_mean": collapse.nc1_null_mean,
-                "nc1_null_std": collapse.nc1_null_std,
-                "nc1_calibrated": collapse.nc1_calibrated,
-                "cdnv": collapse.cdnv,
-                "numerical_rank": collapse.numerical_rank,
-                "class_separation": collapse.class_separation,
-                "notes": dict(collapse.notes),
-                "penultimate": name == PENULTIMATE,
-            }
-        )
-    return rows
+        for name, features in taken.features.items()
+    ]

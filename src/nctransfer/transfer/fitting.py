@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import ResourceError
+from ..training.memory import is_out_of_memory
 from ..training.runtime import Runtime
 from .batches import Batches
-from .features import is_out_of_memory
 from .methods import TunedNetwork
 
 __all__ = ["Diverged", "Fit", "FitOutcome", "cosine_factor", "fit"]
