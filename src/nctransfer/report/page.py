@@ -17,6 +17,7 @@ from ..runs import write_bytes
 from .blocks import Page
 from .kinds import pretrain_page, probe_page, tuning_page
 from .source import Source
+from .studies import studies_page
 from .summary import summary_page
 from .text import mapping, visible
 
@@ -28,6 +29,7 @@ _KINDS: dict[str, Callable[[Source], Page]] = {
     "probe": probe_page,
     "pretrain": pretrain_page,
     "summary": summary_page,
+    "paper": studies_page,
 }
 # The only script opens the foldable parts for printing, where the style sheet alone cannot.
 _SCRIPT = (

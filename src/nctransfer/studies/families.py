@@ -1,0 +1,53 @@
+"""Encoders that several studies share: by loss and head, and by diversity (augmentation and adversarial training)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .cells import Cell, encoder
+from .scales import Scale
+
+__all__ = ["HEADED", "by_diversity", "by_loss", "head_settings", "pretrained"]
+
+HEADED = {"ce": "CE", "mse": "MSE", "supcon": "SupCon"}
+"""Losses of Figure 1 and their titles."""
+
+
+def head_settings(layers: int) -> dict[str, Any]:
+    """Settings of a projection head of so many layers.
+
+    Example:
+        >>> head_settings(0), head_settings(1), head_settings(2)
+        ({'head': 'none'}, {'head': 'linear'}, {'head': 'mlp', 'head_layers': 2})
+    """
+    if layers == 0:
+        return {"head": "none"}
+    return {"head": "linear"} if layers == 1 else {"head": "mlp", "head_layers": layers}
+
+
+def pretrained(
+    scale: Scale, seed: int, network: dict[str, Any], data: dict[str, Any] | None = None, **settings: Any
+) -> Cell:
+    """An encoder of the scale, with these settings changed."""
+    return encoder(data or scale.source, seed, **{**scale.training, **network, **settings})
+
+
+def by_loss(
+    scale: Scale, seed: int, network: dict[str, Any], loss: str, layers: int, data: dict[str, Any] | None = None
+) -> Cell:
+    """An encoder by loss and number of projection layers."""
+    return pretrained(scale, seed, network, data, loss=loss, **head_settings(layers))
+
+
+def by_diversity(scale: Scale, seed: int) -> dict[str, Cell]:
+    """The models of Figures 2, 3 and 10 by label: ``augment 1``…, ``attack 1``…, and ``untrained``."""
+    made = {
+        f"augment {level}": pretrained(scale, seed, scale.deep, loss="ce", head="none", augment=level)
+        for level in scale.augmentations
+    }
+    for epsilon in scale.attacks:
+        made[f"attack {epsilon:g}"] = pretrained(
+            scale, seed, scale.deep, loss="ce", head="none", adversarial=epsilon, **scale.attack
+        )
+    made["untrained"] = pretrained(scale, seed, scale.deep, loss="ce", head="none", epochs=0)
+    return made

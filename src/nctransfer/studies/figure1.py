@@ -1,0 +1,133 @@
+"""Figure 1: projection layers keep the encoder from collapsing, for every loss, and make it transfer better.
+
+Cells: an encoder for each loss and number of projection layers, with NC1 and CDNV as training goes on, and a linear probe
+of each on the downstream set. At the scale of the paper also with MiniImageNet as the source (A.2).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .cells import Cell, transfer
+from .families import HEADED, by_loss
+from .panels import axis, over_seeds, plot, series, table
+from .scales import Scale
+from .study import Findings, Outcome, Study, at
+from .verdicts import Verdict, above, correlation
+
+__all__ = ["PAPER", "STUDY"]
+
+PAPER = {
+    "text": "“the inclusion of projection heads substantially increase the diversity of the representations and the "
+    "transfer accuracy compared with that of no projection head” (section 3.1); the figure's numbers are not printed"
+}
+
+
+def _sources(scale: Scale) -> dict[str, Any]:
+    return {"": scale.source, **{f"{title} ": spec for title, spec in scale.further_sources.items()}}
+
+
+def cells(scale: Scale, seed: int) -> dict[str, Cell]:
+    made: dict[str, Cell] = {}
+    for prefix, data in _sources(scale).items():
+        for loss in HEADED:
+            for layers in scale.heads:
+                label = f"{prefix}{loss}-{layers}"
+                made[label] = by_loss(scale, seed, scale.deep, loss, layers, data)
+                made[f"{label} transfer"] = transfer(made[label], scale.downstream, seed)
+    return made
+
+
+def findings(outcome: Outcome) -> Findings:
+    claims: list[Verdict] = []
+    panels: list[dict[str, Any]] = []
+    for prefix in _sources(outcome.scale):
+        for loss, title in HEADED.items():
+            claims += _claims(outcome, prefix, loss, title)
+            panels.append(_curves(outcome, prefix, loss, title))
+        panels.append(_table(outcome, prefix))
+    claims.append(
+        correlation(
+            "CDNV stands in for NC1 (A.1): the two rank encoders alike",
+            [
+                [
+                    (at(value, "final", "cdnv"), at(value, "final", "nc1"))
+                    for label, value in outcome.values[seed].items()
+                    if not label.endswith("transfer")
+                ]
+                for seed in outcome.seeds
+            ],
+            +1,
+            "source CDNV and NC1",
+            least=0.8,
+        )
+    )
+    return Findings(claims, panels, [f"The paper: {PAPER['text']}."], CAUSES)
+
+
+def _claims(outcome: Outcome, prefix: str, loss: str, title: str) -> list[Verdict]:
+    most = max(outcome.scale.heads)
+    bare, headed = f"{prefix}{loss}-0", f"{prefix}{loss}-{most}"
+    said = f"{prefix}{title}: {most} projection layers"
+    return [
+        above(
+            f"{said} leave the encoder less collapsed (larger NC1)",
+            outcome.each(headed, "final", "nc1"),
+            outcome.each(bare, "final", "nc1"),
+            "difference in NC1",
+        ),
+        above(
+            f"{said} make it transfer better",
+            outcome.each(f"{headed} transfer", "layers", -1, "probe_accuracy"),
+            outcome.each(f"{bare} transfer", "layers", -1, "probe_accuracy"),
+            "difference in accuracy",
+        ),
+    ]
+
+
+def _curves(outcome: Outcome, prefix: str, loss: str, title: str) -> dict[str, Any]:
+    drawn = []
+    for layers in outcome.scale.heads:
+        histories = [history or [] for history in outcome.each(f"{prefix}{loss}-{layers}", "history")]
+        epochs = [record["epoch"] for record in max(histories, key=len, default=[])]
+        heights = [[at(history, row, "nc1") for history in histories] for row in range(len(epochs))]
+        drawn.append(series(f"{layers} projection layers", epochs, heights))
+    caption = f"{prefix}{title}: encoder NC1 on the source training images as training goes on."
+    alt = f"Lines of NC1 over epochs for {title}, one for each number of projection layers."
+    return plot(caption, alt, axis("epoch"), axis("encoder NC1, source", log=True), drawn)
+
+
+def _table(outcome: Outcome, prefix: str) -> dict[str, Any]:
+    rows = [
+        [
+            f"{title}, {layers} layers",
+            over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "nc1")),
+            over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "head_nc1")),
+            over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "cdnv")),
+            over_seeds(outcome.each(f"{prefix}{loss}-{layers} transfer", "layers", -1, "probe_accuracy"), percent=True),
+            over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "train_accuracy"), percent=True),
+        ]
+        for loss, title in HEADED.items()
+        for layers in outcome.scale.heads
+    ]
+    columns = [
+        "Loss and head",
+        "Encoder NC1",
+        "Head output NC1",
+        "Encoder CDNV",
+        "Transfer accuracy (%)",
+        "Source training accuracy (%)",
+    ]
+    return table(f"{prefix}Collapse on the source at the end of training, and transfer.", columns, rows)
+
+
+CAUSES: dict[str, str] = {}
+
+STUDY = Study(
+    "figure1",
+    "Projection layers during pre-training",
+    "Projection layers keep the encoder from collapsing and improve its transfer, whatever the loss.",
+    cells,
+    findings,
+    ("Figure 1",),
+)

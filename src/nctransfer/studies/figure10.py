@@ -1,0 +1,118 @@
+"""Figure 10: with NC1 and accuracy taken on the same downstream set, the correlation is gone (A.3.2).
+
+Cells: those of Figure 3. Beside raw NC1 the calibrated NC1 and the transferability scores of the literature are correlated
+with accuracy: does any of them repair it?
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .figure3 import downstream_cells, trained_models
+from .panels import axis, mean, over_seeds, plot, series, table
+from .scales import Scale
+from .study import Findings, Outcome, Study, at
+from .verdicts import Verdict, correlation, spearman
+
+__all__ = ["PAPER", "STUDY"]
+
+PAPER = {
+    "text": "“when we evaluate the relationship between the transfer accuracy and the associated NC1 on the same downstream "
+    "dataset, we cannot find a strong correlation” (A.3.2); the figure's numbers are not printed"
+}
+
+_COLLAPSE = {"nc1": "NC1", "nc1_calibrated": "calibrated NC1", "cdnv": "CDNV"}
+
+
+def _others(scale: Scale) -> list[str]:
+    """The downstream sets other than the reference, on which Figure 3 finds the correlation."""
+    return [title for title, spec in scale.downstreams.items() if spec != scale.downstream]
+
+
+def findings(outcome: Outcome) -> Findings:
+    models = trained_models(outcome.scale)
+    claims: list[Verdict] = []
+    drawn, body = [], []
+    for title in outcome.scale.downstreams:
+        points = _points(outcome, models, title, "nc1")
+        if title in _others(outcome.scale):
+            claims.append(
+                correlation(
+                    f"On {title}, NC1 and accuracy on the same set are not strongly correlated",
+                    points,
+                    0,
+                    "NC1 and accuracy",
+                    least=0.7,
+                )
+            )
+        calibrated = _points(outcome, models, title, "nc1_calibrated")
+        claims.append(
+            correlation(
+                f"On {title}, the calibrated NC1 goes with accuracy (beyond the paper)",
+                calibrated,
+                -1,
+                "calibrated NC1 and accuracy",
+            )
+        )
+        nc1 = {label: outcome.each(f"{label} on {title}", "layers", -1, "nc1") for label in models}
+        accuracy = {label: outcome.each(f"{label} on {title}", "layers", -1, "probe_accuracy") for label in models}
+        drawn.append(
+            series(title, [mean(nc1[label]) for label in models], [accuracy[label] for label in models], line=False)
+        )
+        body.append(title)
+    return Findings(claims, [_plot(drawn), _table(outcome, models, body)], [f"The paper: {PAPER['text']}."], CAUSES)
+
+
+def _points(outcome: Outcome, models: list[str], title: str, name: str) -> list[list[tuple[Any, Any]]]:
+    """For each seed (measure, accuracy) of every model; a measure that is none of collapse is a score."""
+    made = []
+    for seed in outcome.seeds:
+        seen = []
+        for label in models:
+            value = outcome.values[seed].get(f"{label} on {title}")
+            last = at(value, "layers", -1)
+            measured = at(last, name) if name in _COLLAPSE else at(value, "scores", name)
+            seen.append((measured, at(last, "probe_accuracy")))
+        made.append(seen)
+    return made
+
+
+def _table(outcome: Outcome, models: list[str], titles: list[str]) -> dict[str, Any]:
+    values = [at(value, "scores") for seed in outcome.seeds for value in outcome.values[seed].values()]
+    scores = sorted(
+        {name for found in values for name, score in (found or {}).items() if isinstance(score, int | float)}
+    )
+    rows = []
+    for name in [*_COLLAPSE, *scores]:
+        cells = [[spearman(points) for points in _points(outcome, models, title, name)] for title in titles]
+        if any(rho is not None for column in cells for rho in column):
+            rows.append([_COLLAPSE.get(name, name), *(over_seeds(column) for column in cells)])
+    notes = ["Collapse measures that predict transfer have ρ near −1, scores near +1."]
+    return table(
+        "Spearman's ρ with accuracy on the same downstream set, over the models.",
+        ["Measure", *titles],
+        rows,
+        notes=notes,
+    )
+
+
+def _plot(drawn: list[dict[str, Any]]) -> dict[str, Any]:
+    return plot(
+        "NC1 against transfer accuracy, both on the same downstream set; a point is a model.",
+        "Points of transfer accuracy over NC1, one kind of mark for each downstream set.",
+        axis("NC1, training images of the same set", log=True),
+        axis("transfer accuracy (%)", percent=True),
+        drawn,
+    )
+
+
+CAUSES: dict[str, str] = {}
+
+STUDY = Study(
+    "figure10",
+    "Collapse and transfer on the same downstream set",
+    "Taken on the same downstream set, NC1 across models does not predict transfer accuracy well.",
+    downstream_cells,
+    findings,
+    ("Figure 10",),
+)

@@ -1,0 +1,65 @@
+"""Figure 6: the same over the encoder layers of a vision transformer, and straighter than in the MLP.
+
+Cells: at the paper's scale released ViT-B/32 weights at 384 pixels (144 patches and a class token), below it a small ViT
+pre-trained on the source; features are the mean over all tokens (A.2). The MLP of Figure 5 beside it.
+"""
+
+from __future__ import annotations
+
+from .cells import Cell, transfer
+from .depth import depth_panels, layer_points, line_of, linear_claims
+from .families import pretrained
+from .figure5 import mlp_layers
+from .scales import Scale
+from .study import Findings, Outcome, Study
+from .verdicts import above
+
+__all__ = ["PAPER", "STUDY"]
+
+PAPER = {
+    "text": "“we can observe the same trend and more linear relationship compared to the MLP experiment” (section 3.2); the "
+    "figure's numbers are not printed"
+}
+
+
+def cells(scale: Scale, seed: int) -> dict[str, Cell]:
+    made = mlp_layers(scale, seed)
+    if isinstance(scale.vit, str):
+        network: Cell | str = scale.vit
+    else:
+        network = made["vit"] = pretrained(scale, seed, scale.vit, loss="ce", head="none")
+    made["vit layers"] = transfer(network, scale.downstream, seed, layers=True, image_size=scale.vit_size)
+    return made
+
+
+def findings(outcome: Outcome) -> Findings:
+    straight = {
+        label: [line[2] if (line := line_of(seed)) else None for seed in layer_points(outcome, label)]
+        for label in ("vit layers", "mlp layers")
+    }
+    return Findings(
+        [
+            *linear_claims(outcome, "vit layers", "ViT"),
+            above(
+                "The relation is straighter in the ViT than in the MLP",
+                straight["vit layers"],
+                straight["mlp layers"],
+                "difference in R²",
+            ),
+        ],
+        depth_panels(outcome, "vit layers", "ViT"),
+        [f"The paper: {PAPER['text']}."],
+        CAUSES,
+    )
+
+
+CAUSES: dict[str, str] = {}
+
+STUDY = Study(
+    "figure6",
+    "Layers of a vision transformer: downstream collapse and probe accuracy",
+    "A vision transformer shows the relation of Figure 5 as well, and on a straighter line.",
+    cells,
+    findings,
+    ("Figure 6",),
+)

@@ -1,0 +1,202 @@
+"""What each kind of cell computes: configuration in, plain values out."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data import AugmentSettings, DataBundle, narrow, open_dataset
+from ..data.named import search_folders
+from ..errors import SetupError
+from ..runs.ledger import Ledger
+from ..scores import NEEDS_SOURCE, SCORES, score_all
+from ..training import pretrain
+from ..transfer.choose import Chooser
+from ..transfer.evaluate import run_split
+from ..transfer.features import LayerFeatures, measure_features
+from ..transfer.linear_probe import choose_probe
+from ..transfer.settings import settings_from
+from ..transfer.tuning import train_method
+from ..transfer.watch import Watch
+from ..transfer.workbench import Workbench
+from .cells import Cell
+
+__all__ = ["compute", "open_data"]
+
+_SCORES = [
+    name for name in SCORES if name not in NEEDS_SOURCE and name not in ("nleep", "linear_probe")
+]  # these two take minutes
+_WITHOUT_MIRRORS = ("digits", "mnist")
+
+
+def compute(cell: Cell, folder: Path, encoders: dict[str, Path], device: str, watch: Watch) -> dict[str, Any]:
+    """Do the work of a cell.
+
+    Args:
+        cell: What to do.
+        folder: The cell's own folder, for what it leaves behind.
+        encoders: Run folders of the encoders it needs, by key.
+        device: ``auto``, ``cpu``, ``cuda``.
+        watch: Receives progress.
+
+    Returns:
+        The values, JSON-able.
+    """
+    config = cell.config
+    if cell.kind == "encoder":
+        return _encoder(config, folder, device, watch)
+    network = str(encoders.get(config["network"], config["network"]))
+    bench = _bench(
+        network, str(sorted(config["data"].items())), config["seed"], config["image_size"], device, config.get("epochs")
+    )
+    bench.watch = watch
+    return _transfer(config, bench) if cell.kind == "transfer" else _tuning(config, bench)
+
+
+def open_data(spec: dict[str, Any], seed: int) -> DataBundle:
+    """The data set that a cell names: ``name``, and optionally ``classes``, ``per_class``, ``test_per_class``.
+
+    Raises:
+        SetupError: it is not here; the message names the folder and the size.
+    """
+    name = spec["name"]
+    found: str | Path = name
+    if name == "mini_imagenet":
+        found = _image_folder("mini_imagenet", "100 classes of 600 images of 84 × 84 pixels or more, about 3 GB")
+    whole = open_dataset(found, seed=seed, check=False)
+    classes = spec.get("classes")
+    return narrow(
+        whole,
+        classes=None if classes is None else (classes[0], classes[1]),
+        per_class=spec.get("per_class"),
+        test_per_class=spec.get("test_per_class"),
+    )
+
+
+def _image_folder(name: str, size: str) -> Path:
+    places = [Path(folder) / name for folder in search_folders()]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise SetupError(
+        f"{name} is not here",
+        where=str(places[0]),
+        remedy=f"put it there as a folder of class folders ({size}), or point NCTRANSFER_DATA to where it lies",
+    )
+
+
+def _encoder(config: dict[str, Any], folder: Path, device: str, watch: Watch) -> dict[str, Any]:
+    settings = dict(config["settings"])
+    bundle = open_data(config["data"], config["seed"])
+    if bundle.name in _WITHOUT_MIRRORS:
+        settings["augment_settings"] = AugmentSettings(flip=False)
+    run = folder / "run"
+    with watch.stage("pre-training", settings["epochs"]) as advance:
+        result = pretrain(
+            bundle,
+            run,
+            resume=run.exists(),
+            seed=config["seed"],
+            device=device,
+            listeners=[_Ticks(advance)],
+            **settings,
+        )
+    history = [record for record in _records(result.folder) if "nc1" in record]
+    return {
+        "final": result.final,
+        "history": [{name: record.get(name) for name in _CURVES} for record in history],
+        "num_train": len(bundle.train) + len(bundle.validation),
+        "num_classes": len(bundle.class_names),
+    }
+
+
+_CURVES = ("epoch", "train_accuracy", "test_accuracy", "nc1", "cdnv", "test_nc1", "head_nc1", "head_cdnv")
+
+
+class _Ticks:
+    """Moves the bar on by one for each record, since there is one an epoch."""
+
+    def __init__(self, advance: Any) -> None:
+        self._advance = advance
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        self._advance(1)
+
+    def close(self) -> None:
+        return
+
+
+def _records(folder: Path) -> list[dict[str, Any]]:
+    from ..runs import RunFolder
+
+    return RunFolder(folder).metrics()
+
+
+@lru_cache(maxsize=1)
+def _bench(network: str, data: str, seed: int, image_size: int | None, device: str, epochs: int | None) -> Workbench:
+    """The bench of the last cell is kept: the next one often asks for the same features and starting probe."""
+    import ast
+
+    spec = dict(ast.literal_eval(data))
+    settings = settings_from(
+        {
+            "data": spec["name"],
+            "model": network,
+            "seed": seed,
+            "image_size": image_size,
+            "epochs": epochs,
+            "device": device,
+            "download": not os.environ.get("NCTRANSFER_DATA"),
+        }
+    )
+    return Workbench(settings, bundle=open_data(spec, seed))
+
+
+def _transfer(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
+    names: list[str] | None = None if config["layers"] else []
+    train = bench.train_features if config["layers"] else bench.take("train", layers=names)
+    rows = measure_features(train, bench.num_classes, seed=config["seed"])
+    value: dict[str, Any] = {"layers": rows, "num_train": len(train.labels)}
+    if config["probe"]:
+        validation = bench.take("validation", layers=names)
+        test = bench.take("test", layers=names)
+        with bench.watch.stage("linear probes", len(rows)) as advance:
+            for row in rows:
+                row["probe_accuracy"] = _probe(row["name"], train, validation, test, bench.num_classes)
+                advance(1)
+    if config["scores"]:
+        value["scores"] = score_all(train.penultimate, train.labels, only=_SCORES).to_dict()
+    return value
+
+
+def _probe(name: str, train: LayerFeatures, validation: LayerFeatures, test: LayerFeatures, num_classes: int) -> float:
+    """Test accuracy of a linear probe whose penalty is chosen on the validation images."""
+    chosen = choose_probe(train.features[name], train.labels, validation.features[name], validation.labels, num_classes)
+    return chosen.probe.accuracy(test.features[name], test.labels)
+
+
+def _tuning(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
+    choice = Chooser(bench, Ledger(None)).choose(config["method"], config["unit"])
+    model, outcome = train_method(bench, config["method"], choice)
+    logits, labels, _ = run_split(model, bench.loader("test"), bench.runtime)
+    _, _, trained = run_split(model, bench.loader("train"), bench.runtime, layers=bench.measured_layers)
+    after = measure_features(trained, bench.num_classes, permutations=0)
+    tuned, total = model.count_parameters()
+    return {
+        "unit": model.unit,
+        "test_accuracy": float((logits.argmax(1) == labels).float().mean()),
+        "val_accuracy": outcome.val_accuracy,
+        "learning_rate": choice.learning_rate,
+        "best_epoch": outcome.best_epoch,
+        "epochs": bench.epochs,
+        "tuned_parameters": tuned,
+        "total_parameters": total,
+        "nc1": after[-1]["nc1"],
+        "layers": [{"name": layer["name"], "nc1": layer["nc1"]} for layer in after],
+        "num_train": len(bench.bundle.train),
+        "peak_memory_bytes": int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else None,
+    }

@@ -1,0 +1,238 @@
+"""Every study from its cells to the page, at smoke size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from nctransfer.cli import main
+from nctransfer.errors import DataError, UsageError
+from nctransfer.studies import STUDIES, report_studies, run_studies
+from nctransfer.studies import runner as runner_module
+from nctransfer.studies.catalogue import cells_of, get_studies
+from nctransfer.studies.scales import SCALES, SMOKE
+from nctransfer.studies.store import Store
+
+
+def _command(*words):
+    with pytest.raises(SystemExit) as stopped:
+        main(list(words))
+    return stopped.value.code
+
+
+@pytest.fixture
+def copied(smoke, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(smoke[0], folder)
+    return folder
+
+
+def test_every_study_comes_to_an_end(smoke):
+    folder, result = smoke
+    assert result["failures"] == []
+    assert [study["name"] for study in result["studies"]] == list(STUDIES)
+    assert all(study["missing"] == 0 for study in result["studies"])
+    for study in result["studies"]:
+        assert study["claims"], study["name"]
+        assert any(panel["kind"] == "plot" for panel in study["panels"]) or study["name"] == "table1"
+    assert result == json.loads((folder / "result.json").read_text())
+
+
+def test_claims_are_computed(smoke):
+    """No claim lacks its number; with one seed, none is decided."""
+    for study in smoke[1]["studies"]:
+        for claim in study["claims"]:
+            if "middle unit" in claim["statement"] or "threshold" in claim["statement"]:
+                continue  # they need more units and models than the smoke scale has
+            if "correlated" in claim["statement"] or "goes with accuracy" in claim["statement"]:
+                continue  # a calibrated value may be refused, with its reason
+            assert claim["effects"], (study["name"], claim["statement"])
+            assert claim["verdict"] == "undecided"
+
+
+def test_page_shows_every_study(smoke):
+    page = (smoke[0] / "report.html").read_text(encoding="utf-8")
+    for study in STUDIES.values():
+        assert study.title in page
+    assert page.count("<svg") >= 12
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_shared_cells_are_computed_once():
+    cells = cells_of(get_studies(["figure2", "figure3", "figure10"]), SMOKE, [0])
+    assert len(cells) == len({cell.key for cell in cells})
+    alone = sum(len(cells_of([STUDIES[name]], SMOKE, [0])) for name in ("figure2", "figure3", "figure10"))
+    assert len(cells) < alone
+
+
+def test_second_run_computes_nothing(copied, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("a finished cell was computed again")
+
+    monkeypatch.setattr(runner_module, "compute", refuse)
+    result = run_studies(["table1", "figure5"], scale="smoke", out=copied)
+    assert result["failures"] == []
+    assert len(result["studies"]) == len(STUDIES), "the studies that stood there are kept"
+
+
+def test_another_seed_computes_only_its_own_cells(copied, monkeypatch):
+    seen = []
+
+    def note(cell, *arguments):
+        seen.append(cell.config["seed"])
+        raise RuntimeError("not now")
+
+    monkeypatch.setattr(runner_module, "compute", note)
+    result = run_studies(["figure5"], scale="smoke", out=copied, seeds=[0, 1])
+    assert seen == [1], "the encoder of the new seed; what needs it is left out"
+    assert len(result["failures"]) == 2
+
+
+def test_failing_cell_is_reported_and_others_go_on(tmp_path, monkeypatch, capsys):
+    whole = runner_module.compute
+
+    def fail_once(cell, *arguments):
+        if cell.kind == "encoder" and cell.config["settings"]["arch"] == "vit":
+            raise RuntimeError("boom")
+        return whole(cell, *arguments)
+
+    monkeypatch.setattr(runner_module, "compute", fail_once)
+    code = _command("paper", "run", "figure6", "--scale", "smoke", "--out", str(tmp_path / "out"))
+    printed = capsys.readouterr()
+    assert code == 1
+    assert "boom" in printed.err
+    assert "the encoder that it needs failed" in printed.err
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert [failure["error"] for failure in result["failures"]] == [
+        "RuntimeError: boom",
+        "the encoder that it needs failed",
+    ]
+    assert result["studies"][0]["claims"][2]["effects"] == []
+    assert "boom" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_other_code_is_never_used_silently(copied, monkeypatch):
+    cell = STUDIES["figure5"].cells(SMOKE, 0)["mlp layers"]
+    path = Store(copied).folder(cell) / "cell.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "code": "0" * 16}))
+    assert Store(copied).read(cell) is None
+    assert Store(copied, accept_other_code=True).read(cell)["other_code"]
+    result = report_studies(copied)
+    assert {study["name"]: study["other_code"] for study in result["studies"]}["figure5"] == 1
+    assert "computed by other code" in (copied / "report.html").read_text()
+    result = run_studies(["figure5"], scale="smoke", out=copied)
+    assert Store(copied).read(cell)["value"]["layers"], "computed again"
+
+
+@pytest.mark.parametrize("text", ["{", '{"config": {}, "code": "x"}', "[]"])
+def test_damaged_cell_is_named(copied, text):
+    cell = STUDIES["figure5"].cells(SMOKE, 0)["mlp layers"]
+    path = Store(copied).folder(cell) / "cell.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match="remove its folder and run again"):
+        Store(copied).read(cell)
+
+
+def test_encoder_without_weights_says_so(copied):
+    cells = STUDIES["figure5"].cells(SMOKE, 0)
+    store = Store(copied)
+    shutil.rmtree(store.folder(cells["mlp"]) / "run")
+    (store.folder(cells["mlp layers"]) / "cell.json").unlink()
+    result = run_studies(["figure5"], scale="smoke", out=copied)
+    assert "weights are not here" in result["failures"][0]["error"]
+
+
+def test_report_is_made_from_cells_without_weights(copied):
+    for run in copied.glob("cells/*/run"):
+        shutil.rmtree(run)
+    before = json.loads((copied / "result.json").read_text())
+    (copied / "result.json").unlink()
+    after = report_studies(copied)
+    assert [study["claims"] for study in after["studies"]] == [study["claims"] for study in before["studies"]]
+
+
+def test_time_limit_stops_and_the_same_command_goes_on(tmp_path, capsys):
+    out = str(tmp_path / "out")
+    words = ["paper", "run", "figure5", "--scale", "smoke", "--out", out]
+    assert _command(*words, "--time-limit", "0.0005") == 75
+    assert "run the same command again" in capsys.readouterr().err
+    assert _command(*words) == 0
+
+
+def test_two_processes_share_the_cells(tmp_path):
+    out = tmp_path / "out"
+    code = "import sys; from nctransfer.cli import main; main(sys.argv[1:])"
+    words = ["paper", "run", "figure5", "figure6", "--scale", "smoke", "--out", str(out)]
+    both = [subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    cells = cells_of(get_studies(["figure5", "figure6"]), SMOKE, [0])
+    lines = [line for text in said for line in text.splitlines() if line.endswith(" s") and "seed 0:" in line]
+    assert len(lines) == len(cells), "each cell was computed by one of the two"
+
+
+def test_cluster_runs_the_cells_as_jobs(tmp_path):
+    pytest.importorskip("submitit")
+    out = tmp_path / "out"
+    code = "import sys; from nctransfer.cli import main; main(sys.argv[1:])"
+    words = ["paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "1 jobs submitted to local" in done.stderr
+    assert len(list((out / "cells").glob("*/cell.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "figure77", "--scale", "smoke"], 2, "did you mean"),
+        (["run", "figure5", "--scale", "mikro"], 2, "unknown scale 'mikro'"),
+        (["run", "figure5", "--scale", "smoke", "--cluster", "moon"], 2, "unknown cluster"),
+        (["run", "figure5", "--scale", "smoke", "--seeds", "0"], 2, "--seeds"),
+    ],
+)
+def test_bad_names(words, code, said, tmp_path, capsys):
+    assert _command("paper", *words, "--out", str(tmp_path / "out")) == code
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.glob("out/cells/*"))
+
+
+def test_folder_of_another_scale_is_refused(copied):
+    with pytest.raises(UsageError, match="holds the scale smoke"):
+        run_studies(["figure5"], scale="mini", out=copied)
+
+
+def test_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        run_studies(["figure5"], scale="smoke", out=tmp_path)
+    with pytest.raises(UsageError, match="no studies stand here"):
+        report_studies(tmp_path)
+
+
+def test_missing_data_is_named_with_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("NCTRANSFER_DATA", str(tmp_path / "nowhere"))
+    result = run_studies(["figure5"], scale="mini", out=tmp_path / "out")
+    assert "cifar100" in result["failures"][0]["error"]
+    assert str(tmp_path / "nowhere") in result["failures"][0]["error"]
+    from nctransfer.studies.work import open_data
+
+    with pytest.raises(Exception, match="mini_imagenet"):
+        open_data({"name": "mini_imagenet"}, 0)
+
+
+def test_list_names_every_study(capsys):
+    assert _command("paper", "list") == 0
+    printed = capsys.readouterr().out
+    for name in (*STUDIES, *SCALES):
+        assert name in printed
+
+
+def test_report_verb(copied, capsys):
+    assert _command("paper", "report", str(copied)) == 0
+    assert "report.html" in capsys.readouterr().out
