@@ -14,7 +14,7 @@ from PIL import Image
 import nctransfer
 from nctransfer.cli import main
 from nctransfer.data import bundle_from_arrays
-from nctransfer.errors import DataError, LockedError, ResourceError, UsageError
+from nctransfer.errors import DataError, LockedError, ResourceError, SetupError, UsageError
 from nctransfer.runs import RunFolder
 from nctransfer.training import PretrainSettings
 from nctransfer.training.model import build_network
@@ -143,6 +143,18 @@ def test_a_full_disk_in_the_records_keeps_the_checkpoint(stripes, tiny, tmp_path
     resumed = nctransfer.pretrain(stripes, tmp_path / "run", **tiny, save_every=3, resume=True)
     assert resumed.final["nc1"] == whole.final["nc1"]
     assert [record["epoch"] for record in resumed.result["history"]] == [1, 2, 3]
+
+
+def test_a_machine_that_cannot_compile_is_told(stripes, tiny, tmp_path, monkeypatch):
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    def without_compiler(self, images, labels):
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr("nctransfer.training.loop.Loop._loss_of", without_compiler)
+    with pytest.raises(SetupError, match=r"cannot be used here.*--compile.*leave out") as error:
+        nctransfer.pretrain(stripes, tmp_path / "run", **tiny)
+    assert error.value.exit_code == 6
 
 
 def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(stripes, tiny, tmp_path, monkeypatch):

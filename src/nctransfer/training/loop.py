@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import PreemptedError, ResourceError
+from ..errors import PreemptedError, ResourceError, SetupError
 from .adversarial import pgd
 from .batches import TrainBatches
 from .checkpoints import Checkpoints, pack_training, unpack_training
@@ -198,6 +198,12 @@ class Loop:
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise self._out_of_memory() from error
+            if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+                raise SetupError(
+                    f"torch.compile cannot be used here: {(str(error).splitlines() or [''])[0]}",
+                    where="--compile",
+                    remedy="install a C++ compiler that torch can use, or leave out --compile",
+                ) from error
             raise
 
     def _parts(self, images: Tensor, labels: Tensor) -> Iterator[tuple[tuple[Tensor, Tensor], float, bool]]:
