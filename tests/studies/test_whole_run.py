@@ -17,6 +17,13 @@ from nctransfer.studies.catalogue import cells_of, get_studies
 from nctransfer.studies.scales import SCALES, SMOKE
 from nctransfer.studies.store import Store
 
+UNDEFINED_SO_SMALL = (
+    "middle unit",  # needs three units
+    "goes with accuracy",  # the calibrated NC1 may be refused
+    "goes with better accuracy",  # a hundred test images may give all models the same accuracy
+    "go with better accuracy",
+)
+
 
 def _command(*words):
     with pytest.raises(SystemExit) as stopped:
@@ -46,10 +53,8 @@ def test_claims_are_computed(smoke):
     """No claim lacks its number; with one seed, none is decided."""
     for study in smoke[1]["studies"]:
         for claim in study["claims"]:
-            if "middle unit" in claim["statement"] or "threshold" in claim["statement"]:
-                continue  # they need more units and models than the smoke scale has
-            if "correlated" in claim["statement"] or "goes with accuracy" in claim["statement"]:
-                continue  # a calibrated value may be refused, with its reason
+            if any(words in claim["statement"] for words in UNDEFINED_SO_SMALL):
+                continue
             assert claim["effects"], (study["name"], claim["statement"])
             assert claim["verdict"] == "undecided"
 
@@ -164,6 +169,7 @@ def test_time_limit_stops_and_the_same_command_goes_on(tmp_path, capsys):
     assert _command(*words) == 0
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_cells(tmp_path):
     out = tmp_path / "out"
     code = "import sys; from nctransfer.cli import main; main(sys.argv[1:])"
@@ -176,14 +182,11 @@ def test_two_processes_share_the_cells(tmp_path):
     assert len(lines) == len(cells), "each cell was computed by one of the two"
 
 
-def test_cluster_runs_the_cells_as_jobs(tmp_path):
+def test_cluster_runs_the_cells_as_jobs(tmp_path, capsys):
     pytest.importorskip("submitit")
     out = tmp_path / "out"
-    code = "import sys; from nctransfer.cli import main; main(sys.argv[1:])"
-    words = ["paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local"]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "1 jobs submitted to local" in done.stderr
+    assert _command("paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local") == 0
+    assert "1 jobs submitted to local" in capsys.readouterr().err
     assert len(list((out / "cells").glob("*/cell.json"))) == 2
 
 

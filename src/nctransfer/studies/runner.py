@@ -116,7 +116,9 @@ def run_cells(
                         "error": "the encoder that it needs failed",
                         "trace": "",
                     }
-                elif not _take(cell, store, device, watch, failures):
+                elif any(store.read(needed) is None for needed in cell.needs) or not _take(
+                    cell, store, device, watch, failures
+                ):
                     waiting.append(cell)
                     continue
                 done += 1
@@ -141,8 +143,10 @@ def _take(cell: Cell, store: Store, device: str, watch: Watch, failures: dict[st
                 _compute(cell, store, device, watch)
     except LockedError:
         return False
-    except PreemptedError:
-        raise
+    except PreemptedError as error:
+        raise PreemptedError(
+            "told to stop; what was finished is kept", where=cell.title(), remedy="run the same command again"
+        ) from error
     except Exception as error:
         said = error.line() if isinstance(error, NCTransferError) else f"{type(error).__name__}: {error}"
         failures[cell.key] = {"cell": cell.title(), "error": said, "trace": traceback.format_exc()}
