@@ -97,9 +97,7 @@ def pretrain(
     runtime = Runtime(settings.device, settings.precision)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        name = data.name if isinstance(data, DataBundle) else str(data)
-        own = type(network).__name__ if network is not None else None
-        config = {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
+        config = _config(data, settings, network)
         folder = Path(out)
         fresh = not folder.exists() or not any(entry.name != ".lock" for entry in folder.iterdir())
         run = RunFolder(out)
@@ -109,8 +107,7 @@ def pretrain(
         if resume and (run.path / "result.json").is_file():
             return PretrainResult(run.path, run.result())
         try:
-            skipped = run.path / "skipped.csv" if runtime.is_main else None
-            bundle = data if isinstance(data, DataBundle) else _open(data, settings, download, skipped)
+            bundle = _open(data, settings, download, run.path / "skipped.csv" if runtime.is_main else None)
             work = _Work(bundle, settings, runtime, run, stop, network)
             trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
         except BaseException:
@@ -131,7 +128,17 @@ def _settings(settings: PretrainSettings | None, options: dict[str, Any]) -> Pre
     return settings
 
 
-def _open(data: str | Path, settings: PretrainSettings, download: bool, skipped_csv: Path | None) -> DataBundle:
+def _config(data: str | Path | DataBundle, settings: PretrainSettings, network: nn.Module | None) -> dict[str, Any]:
+    name = data.name if isinstance(data, DataBundle) else str(data)
+    own = type(network).__name__ if network is not None else None
+    return {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
+
+
+def _open(
+    data: str | Path | DataBundle, settings: PretrainSettings, download: bool, skipped_csv: Path | None
+) -> DataBundle:
+    if isinstance(data, DataBundle):
+        return data
     return open_dataset(
         data,
         seed=settings.seed,
