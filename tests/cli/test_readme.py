@@ -24,7 +24,16 @@ def commands():
 
 
 def test_the_readme_shows_every_verb():
-    assert {line.split()[1] for line in commands()} >= {"auto", "predict", "data", "probe", "tune", "report", "measure", "paper"}
+    assert {line.split()[1] for line in commands()} >= {
+        "auto",
+        "predict",
+        "data",
+        "probe",
+        "tune",
+        "report",
+        "measure",
+        "paper",
+    }
 
 
 @pytest.mark.skipif(offline_weights("tf_efficientnet_lite0") is None, reason="the package with the weights is missing")

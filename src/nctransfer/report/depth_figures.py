@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from .figures import OTHERS, STYLES, WIDTH, Series, Values, drawable, positive
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
 from .text import shorten, visible
 
-__all__ = ["Line", "correlation", "depth", "depths", "describe", "fit"]
+__all__ = ["Line", "correlation", "depth", "depths", "describe", "fit", "line_through"]
 
 
 def depth(
@@ -90,8 +90,8 @@ def correlation(names: Sequence[str], nc1: Values, accuracy: Values) -> str:
     if len(points) < 2:
         return ""
     steps, a, b = (list(column) for column in zip(*points, strict=True))
-    wide = max(a) / min(a) > 30
-    line = fit([math.log10(value) for value in a] if wide else a, b)
+    line = line_through(a, b)
+    wide = _is_wide(a)
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
@@ -135,17 +135,39 @@ def describe(line: Line | None) -> str:
         >>> describe(Line(-1.0, 0.0, 0.934, 12))
         'R² = 0.93 over 12 layers'
     """
-    return "" if line is None else f"R² = {line.r2:.2f} over {line.num_points} layers"
+    if line is None:
+        return ""
+    return f"R² = {line.r2:.2f} over {line.num_points} layers" + (", NC1 taken by its logarithm" if line.log else "")
+
+
+def line_through(nc1: Values, accuracy: Values) -> Line | None:
+    """The line that the scatter of layers shows: over the logarithm of NC1 where that spans more than a factor of 30.
+
+    Example:
+        >>> line_through([1, 10, 100], [0.9, 0.8, 0.7]).log, line_through([1, 2, 3], [0.9, 0.8, 0.7]).log
+        (True, False)
+    """
+    nc1 = drawable(nc1)
+    if not _is_wide(nc1):
+        return fit(nc1, accuracy)
+    line = fit([math.log10(value) if value is not None and value > 0 else None for value in nc1], accuracy)
+    return None if line is None else replace(line, log=True)
+
+
+def _is_wide(nc1: Values) -> bool:
+    known = [value for value in nc1 if value is not None and value > 0]
+    return bool(known) and max(known) / min(known) > 30
 
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line through points: slope, intercept, share of variance explained, and number of points."""
+    """A straight line through points: slope, intercept, share of variance explained, number of points; over log10 x or x."""
 
     slope: float
     intercept: float
     r2: float
     num_points: int
+    log: bool = False
 
 
 def fit(x: Values, y: Values) -> Line | None:

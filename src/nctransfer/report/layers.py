@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .blocks import Block, Columns, Details, Figure, Note, Section, Table, reason
-from .depth_figures import correlation, depth, depths, describe, fit
+from .depth_figures import correlation, depth, depths, describe, line_through
 from .figures import Series
 from .source import method_name
 from .text import count, mapping, number, percent, rows, significant, words
@@ -33,7 +33,7 @@ def layers_section(result: dict[str, Any]) -> Section:
         if measured and any(value is not None for value in floor):
             text += " The dotted line is what the same features give when the labels are shuffled."
         figures.append(Figure(drawing, text, f"NC1 and probe accuracy of {len(names)} layers, from input to output."))
-    line = fit(nc1, accuracy)
+    line = line_through(nc1, accuracy)
     if drawing := correlation(names, nc1, accuracy):
         text = "The same layers, one against the other (right); larger dots lie deeper."
         if line:
@@ -123,7 +123,7 @@ def _lead(names: list[str], nc1: list[float | None], accuracy: list[float | None
             parts.append(f"The most collapsed layer is {names[lowest]} (NC1 {significant(nc1[lowest])}).")
         if highest is not None:
             parts.append(f"A linear probe does best on {names[highest]} ({percent(accuracy[highest])}, validation).")
-    line = fit(nc1, accuracy)
+    line = line_through(nc1, accuracy)
     if line and line.slope < 0 and line.r2 >= 0.5:
         parts.append(f"Layers that are more collapsed transfer better here ({describe(line)}), as the paper finds.")
     elif line:
