@@ -40,6 +40,15 @@ def test_noise_is_flagged_and_structure_is_not():
     assert "nc1" not in metrics.measure(separated, labels).notes
 
 
+def test_few_classes_whose_floor_is_skewed_are_not_flagged():
+    rng, labels = np.random.default_rng(0), np.arange(60) % 3
+    features = rng.normal(size=(60, 8)) + 3 * np.eye(3, 8)[labels]
+    floor = metrics.nc1_null(features, labels)
+    assert floor.mean < 3 * floor.std, "three plain spreads below the mean would lie below 0"
+    assert "nc1" not in metrics.measure(features, labels).notes
+    assert "nc1" in metrics.measure(rng.normal(size=(60, 8)), labels).notes
+
+
 def test_a_spread_needs_two():
     with pytest.raises(UsageError, match="at least 2 permutations, got 1"):
         metrics.nc1_null(torch.randn(8, 3), torch.arange(8) % 2, permutations=1)

@@ -294,7 +294,7 @@ class _Work:
 
     def _remarks(self, floor: Any) -> None:
         value = self.values["nc1"]
-        if floor is not None and value is not None and value >= floor.mean - 3 * floor.std:
+        if floor is not None and value is not None and value >= floor.low:
             self.notes["nc1"] = "no class structure seen: within three spreads of its value under permuted labels"
         counts = self._all_counts() if isinstance(self.source, Samples) else self.source.counts.tolist()
         empty = [number for number, count in enumerate(counts) if count == 0]

@@ -10,6 +10,8 @@ rows. With few rows each row is its own unit, and the answer is that of plain pe
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +48,18 @@ class NoiseFloor:
     standard_error: float
     values: tuple[float, ...]
 
+    @property
+    def low(self) -> float:
+        """Three spreads below the mean, both of the logarithm: below it lies class structure.
+
+        NC1 is positive and its floor is skewed where classes are few: at 3 classes of 20 samples in 8 dimensions it is
+        10 ± 8, three spreads below which lies nothing, although 0.16 was measured.
+        """
+        if min(self.values) <= 0:
+            return 0.0
+        logarithms = [math.log(value) for value in self.values]
+        return math.exp(statistics.fmean(logarithms) - 3 * statistics.stdev(logarithms))
+
 
 def nc1_null(
     features: Any,
@@ -59,7 +73,7 @@ def nc1_null(
 ) -> NoiseFloor:
     """Noise floor of NC1: its mean and spread when the labels are dealt at random with the same class sizes.
 
-    An NC1 within three spreads of the floor shows no class structure. The ratio of the two is *not* comparable across
+    An NC1 within three spreads of the floor, on a logarithmic scale, shows no class structure. The ratio of the two is *not* comparable across
     data sets: it falls with the number of samples a class. ``nc1_calibrated`` is.
 
     Args:
