@@ -73,8 +73,8 @@ def nc1_null(
 ) -> NoiseFloor:
     """Noise floor of NC1: its mean and spread when the labels are dealt at random with the same class sizes.
 
-    An NC1 within three spreads of the floor, on a logarithmic scale, shows no class structure. The ratio of the two is *not* comparable across
-    data sets: it falls with the number of samples a class. ``nc1_calibrated`` is.
+    An NC1 within three spreads of the floor, on a logarithmic scale, shows no class structure. The ratio of the two is
+    *not* comparable across data sets: it falls with the number of samples a class. ``nc1_calibrated`` is.
 
     Args:
         features: Features of shape (N, D).
