@@ -118,6 +118,7 @@ def test_lightning_is_named_when_it_is_missing():
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_statistics_on_a_gpu_equal_those_on_the_cpu():
     features, labels = samples()
     statistics = metrics.ClassStatistics(3, 6, scatter=True, device="cuda")

@@ -238,12 +238,24 @@ def _stored(root: Path) -> list[dict[str, Any]]:
 def _write(
     root: Path, scale: Scale, studies: Sequence[Study], seeds: list[int], store: Store, failures: list[dict[str, str]]
 ) -> dict[str, Any]:
-    before = RunFolder(root)._read("result.json") or {}
     made = {study.name: _entry(study, scale, seeds, store) for study in studies}
+    with _locked(root):
+        result = _joined(root, scale, made, failures)
+        write_json(root / "environment.json", describe_environment())
+        write_json(root / "result.json", result)
+        write_report(root)
+    return result
+
+
+def _joined(
+    root: Path, scale: Scale, made: dict[str, dict[str, Any]], failures: list[dict[str, str]]
+) -> dict[str, Any]:
+    """The studies made now, beside those that stood in the folder."""
+    before = RunFolder(root)._read("result.json") or {}
     kept = {entry["name"]: entry for entry in before.get("studies", []) if entry["name"] in STUDIES}
     everything = {**kept, **made}
     records = _stored(root)
-    result = {
+    return {
         "kind": "paper",
         "scale": scale.name,
         "about": scale.about,
@@ -254,11 +266,21 @@ def _write(
         "hardware": sorted({_hardware(record["environment"]) for record in records}),
         "versions": describe_environment()["versions"],
     }
-    with FolderLock(root):
-        write_json(root / "environment.json", describe_environment())
-        write_json(root / "result.json", result)
-        write_report(root)
-    return result
+
+
+@contextmanager
+def _locked(root: Path) -> Any:
+    """The folder's lock, waited for: another process holds it only while it writes the page."""
+    while True:
+        try:
+            lock = FolderLock(root).acquire()
+            break
+        except LockedError:
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _hardware(environment: dict[str, Any]) -> str:

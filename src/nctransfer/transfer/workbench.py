@@ -59,6 +59,7 @@ class Workbench:
         self.settings, self.watch = settings, watch or Watch()
         self.runtime = Runtime(settings.device, settings.precision)
         self.bundle = bundle or _open(settings, self.watch, skipped_csv)
+        torch.manual_seed(settings.seed)  # `--weights random` must give every process, and every run, the same network
         self.network = _network(settings, module)
         self.network.to(self.runtime.device).eval()
         self.num_classes = len(self.bundle.class_names)
