@@ -139,7 +139,7 @@ def _study(study: dict[str, Any]) -> Section:
             tables.append(_table(panel))
     if drawn:
         pairs = [drawn[start : start + 2] for start in range(0, len(drawn), 2)]
-        blocks += [Columns(pair) if len(pair) > 1 else pair[0] for pair in pairs]
+        blocks += [Columns(pair) for pair in pairs]
     blocks += tables[:3]
     if tables[3:]:
         blocks.append(Details("More tables", tables[3:]))
@@ -189,7 +189,7 @@ def _over_seeds(values: list[float | None], in_percent: bool) -> str:
     mean = sum(known) / len(known)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1)) if len(known) > 1 else None
     if in_percent:
-        digits = 2 if len(known) == 1 and round(1000 * mean, 6) != round(1000 * mean) else 1
+        digits = 2 if len(known) == 1 and abs(1000 * mean - round(1000 * mean)) > 1e-3 else 1
         return f"{100 * mean:.{digits}f}" + (f" ± {100 * deviation:.1f}" if deviation is not None else "")
     return significant(mean) + (f" ± {significant(deviation, 2)}" if deviation is not None else "")
 

@@ -144,7 +144,7 @@ def _at_row(outcome: Outcome, label: str, row: int, name: str) -> float | None:
 def _plots(families: dict[str, list[str]], nc1: dict[str, Any], accuracy: dict[str, Any]) -> list[dict[str, Any]]:
     drawn = [
         series(
-            "augmentation level" if name == "augmentation" else "adversarial strength (pixels of 255)",
+            "augmentation level" if name == "augmentation" else "adversarial strength",
             [mean(nc1[label]) for label in labels],
             [accuracy[label] for label in labels],
             labels=[label.split()[-1] for label in labels],
@@ -154,7 +154,7 @@ def _plots(families: dict[str, list[str]], nc1: dict[str, Any], accuracy: dict[s
     drawn.append(series("untrained", [mean(nc1["untrained"])], [accuracy["untrained"]], line=False))
     return [
         plot(
-            "Source NC1 against transfer accuracy; each point is a model, with its level or strength.",
+            "Source NC1 against transfer accuracy; each point is a model, with its level, or its strength in pixels of 255.",
             "A line of points for augmentation levels, one for adversarial strengths, and the untrained network.",
             axis("encoder NC1, source training images", log=True),
             axis("transfer accuracy (%)", percent=True),

@@ -65,7 +65,7 @@ def decide(statement: str, effects: Sequence[float | None], name: str, *, digits
     said = f"{name} by seed: {', '.join(_signed(effect, digits) for effect in known)}"
     towards: Word = "holds" if statistics.fmean(known) > 0 else "does not hold"
     if len(known) == 1:
-        return Verdict(statement, "undecided", said, tuple(known), towards)
+        return Verdict(statement, "undecided", said, tuple(known), towards if known[0] else None)
     mean, spread = statistics.fmean(known), statistics.stdev(known)
     said += f"; mean {_signed(mean, digits)}, spread {spread:.2g}"
     agree = all(effect > 0 for effect in known) or all(effect < 0 for effect in known)
