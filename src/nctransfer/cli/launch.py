@@ -94,14 +94,16 @@ def _print_layers(console: Console, result: RunResult) -> None:
 
 
 def _print_methods(console: Console, result: RunResult) -> None:
-    table = Table("method", "unit", "test", "95 % interval", "val.", "tuned", "NC1 before", "after", "s")
+    table = Table("method", "unit", "test", "95 % interval", "val.", "tuned", "NC1", "after", "s")
+    for column in table.columns[2:4]:
+        column.no_wrap = True
     for name, row in result.methods.items():
         low, high = row["test_accuracy_interval"]
         table.add_row(
             name + (" *" if name == result.best_method else ""),
             row["unit"] or "–",
             f"{row['test_accuracy']:.1%}",
-            f"{low:.1%} – {high:.1%}",
+            f"{100 * low:.1f}–{100 * high:.1f}",
             f"{row['val_accuracy']:.1%}",
             f"{row['tuned_parameters'] / row['total_parameters']:.1%}",
             *("–" if row[key] is None else f"{row[key]:.3g}" for key in ("nc1_before", "nc1_after")),
