@@ -94,8 +94,8 @@ def _print_layers(console: Console, result: RunResult) -> None:
 
 
 def _print_methods(console: Console, result: RunResult) -> None:
-    table = Table("method", "unit", "test", "95 % interval", "val.", "tuned", "NC1", "after", "s")
-    for column in table.columns[2:4]:
+    table = Table("method", "unit", "test", "95 %", "val.", "tuned", "NC1", "after", "s")
+    for column in table.columns[1:4]:
         column.no_wrap = True
     for name, row in result.methods.items():
         low, high = row["test_accuracy_interval"]
