@@ -216,12 +216,13 @@ def claim_folder(root: Path, scale: Scale) -> None:
         UsageError: it holds another scale, or something else.
     """
     root.mkdir(parents=True, exist_ok=True)
-    config = RunFolder(root)._read("config.json")
-    if config is None:
-        if any(entry.name not in (".lock", "cells", "jobs") for entry in root.iterdir()):
-            raise UsageError("the folder is not empty", where=str(root), remedy="choose another --out")
-        write_json(root / "config.json", {"verb": "paper", "scale": scale.name})
-    elif config.get("scale") != scale.name:
+    with _locked(root):
+        config = RunFolder(root)._read("config.json")
+        if config is None:
+            if any(entry.name not in (".lock", "cells", "jobs") for entry in root.iterdir()):
+                raise UsageError("the folder is not empty", where=str(root), remedy="choose another --out")
+            write_json(root / "config.json", {"verb": "paper", "scale": scale.name})
+    if config is not None and config.get("scale") != scale.name:
         raise UsageError(
             f"the folder holds the scale {config.get('scale')}, not {scale.name}",
             where=str(root),
