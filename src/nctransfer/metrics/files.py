@@ -83,7 +83,9 @@ def _npy(path: Path) -> np.ndarray:
 def _npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in ("features", "labels", "weight", "bias") if name in file.files}
+            known = [name for name in ("features", "labels", "weight", "bias") if name in file.files]
+            # Without features or labels, the names of what is there go into the message.
+            return {name: file[name] for name in (known if {"features", "labels"} <= {*known} else file.files)}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
         raise DataError(
             f"cannot read the arrays: {error}", where=str(path), remedy="save them anew with numpy.savez"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import pickle
 import statistics
+import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -49,7 +52,11 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         torch.get_num_threads(),
     )
     process = context.Process(target=_child, args=arguments, daemon=True)
-    process.start()
+    try:
+        with _without_main(content):
+            process.start()
+    except OSError as error:
+        return _nothing(f"no process could be started to measure it: {error}")
     sender.close()
     try:
         return json.loads(receiver.recv())
@@ -57,6 +64,24 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         return _nothing("the process that measures it ended early, probably for want of memory")
     finally:
         process.join()
+
+
+@contextlib.contextmanager
+def _without_main(content: bytes) -> Iterator[None]:
+    """Keep a new process from importing the user's script, which would run it again where it lacks a main guard.
+
+    Only a network of a class that the script itself defines needs that import.
+    """
+    main = sys.modules["__main__"]
+    names = () if b"__main__" in content else ("__file__", "__spec__")
+    hidden = {name: vars(main)[name] for name in names if name in vars(main)}
+    try:
+        for name in hidden:
+            setattr(main, name, None)
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
 
 
 def _context() -> Any:

@@ -62,6 +62,12 @@ def load_classifier(
         path = path / "checkpoints" / "best.safetensors"
         if not path.is_file():
             raise CheckpointError("the run holds no tuned model", where=str(run), remedy="finish it with --resume")
+    elif not path.is_file():
+        raise CheckpointError(
+            "no such run",
+            where=str(path),
+            remedy="name the folder of a finished `auto` or `tune` run, or its best.safetensors",
+        )
     tensors, manifest = load_tensors(path)
     if manifest.get("format") != _FORMAT:
         raise CheckpointError(

@@ -182,7 +182,8 @@ def _method(
     low, high = tuned.row["test_accuracy_interval"]
     bench.watch.say(
         f"{model.method.title}: {tuned.row['test_accuracy']:.1%} on {len(tuned.labels)} test images "
-        f"({low:.1%} to {high:.1%}), unit {model.unit or 'none'}, {outcome.seconds:.0f} s"
+        f"({low:.1%} to {high:.1%}){f', unit {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
+        + ("; no epoch beat the probe that it starts from" if outcome.best_epoch == 0 and name != "linear" else "")
     )
     return tuned
 
