@@ -57,7 +57,7 @@ SMALL = ("--model", "cifar_resnet20", "--weights", "random", "--image-size", 16,
         (("auto", "digits", "--config", "nowhere.yaml"), 3, ["settings file not found | nowhere.yaml"]),
         (("auto", "digits", *SMALL[:-2], "--device", "cuda"), 6, ["no CUDA device", "--device auto or cpu"]),
         (("auto", "digits", "--weights", "nowhere.pth", "--arch", "resnet18"), 3, ["weights file not found"]),
-        (("predict", "nowhere", "x.png"), 4, ["missing"]),
+        (("predict", "nowhere", "x.png"), 4, ["no such run"]),
         (("report", "nowhere"), 3, ["nowhere"]),
     ],
 )
