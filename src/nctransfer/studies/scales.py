@@ -8,7 +8,7 @@ two processor cores finish in hours. ``paper`` is the paper's own protocol, for 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UsageError, near_names
@@ -53,6 +53,7 @@ class Scale:
         network: Encoder of Table 1, Figure 9 and Figure 11: settings of the pre-training.
         deep: Encoder of Figures 1, 2, 3 and 10.
         training: Further settings of every pre-training.
+        by_loss: Settings of one loss alone, by its name.
         heads: Numbers of projection layers in Figure 1.
         attacks: Strengths of Figures 2, 3 and 10, in pixels of 255.
         attack: Settings of the adversarial training.
@@ -88,6 +89,7 @@ class Scale:
     backbones: tuple[Backbone, ...]
     images_per_second: float
     further_sources: Mapping[str, Spec]
+    by_loss: Mapping[str, Spec] = field(default_factory=dict)
     tuning_epochs: int | None = None
 
 
@@ -121,12 +123,13 @@ SMOKE = Scale(
     tuning_epochs=3,
 )
 
-_CIFAR100_SOME: Spec = {"name": "cifar100", "classes": [0, 20], "per_class": 200, "test_per_class": 100}
+_CIFAR100_SOME: Spec = {"name": "cifar100", "classes": [0, 10], "per_class": 100, "test_per_class": 100}
 _CIFAR100_OTHERS: Spec = {"name": "cifar100", "classes": [20, 40], "per_class": 200, "test_per_class": 100}
 _CIFAR10_MINI: Spec = {"name": "cifar10", "per_class": 500, "test_per_class": 500}
 _MNIST_MINI: Spec = {"name": "mnist", "per_class": 300, "test_per_class": 300}
 _RESNET20: Spec = {"arch": "cifar_resnet20", "image_size": 32}
-_MLP_MINI: Spec = {"arch": "mlp", "arch_arguments": {"depth": 12, "hidden": 512}, "image_size": 32}
+# Weights this many and images this few are learnt by heart only without augmentation.
+_MLP_MINI: Spec = {"arch": "mlp", "arch_arguments": {"depth": 12, "hidden": 512}, "image_size": 32, "augment": 1}
 
 MINI = Scale(
     name="mini",
@@ -136,17 +139,20 @@ MINI = Scale(
     downstreams={"CIFAR-10": _CIFAR10_MINI, "MNIST": _MNIST_MINI, "CIFAR-100, other classes": _CIFAR100_OTHERS},
     network=_RESNET20,
     deep=_RESNET20,
-    training={"epochs": 25, "batch_size": 64, "augment": 3, "measure_every": 5},
+    # So many passes over so few images that the training accuracy passes 95 %: without that there is no collapse to speak of.
+    training={"epochs": 60, "batch_size": 32, "augment": 2, "measure_every": 10},
+    # The factors of CIFAR-100, of which the source is a part; those of 10 classes learn too slowly.
+    by_loss={"mse": {"kappa": 1, "m": 15}},
     heads=(0, 1, 2),
     attacks=(1, 2, 3, 5, 8),
     attack={"attack_steps": 2, "robust_steps": 20, "robust_restarts": 1, "robust_limit": 500},
     augmentations=(1, 2, 3, 4, 5),
     mlp=_MLP_MINI,
-    vit={"arch": "vit", "image_size": 32, "lr": 0.02},
+    vit={"arch": "vit", "arch_arguments": {"width": 0.5}, "image_size": 32, "lr": 0.02, "augment": 1},
     vit_size=32,
     layered={
-        "MLP on MNIST": (_MNIST_MINI, {**_MLP_MINI, "augment": 1}),
-        "MLP on CIFAR-10": (_CIFAR10_MINI, {**_MLP_MINI, "augment": 1}),
+        "MLP on MNIST": (_MNIST_MINI, _MLP_MINI),
+        "MLP on CIFAR-10": (_CIFAR10_MINI, _MLP_MINI),
     },
     tuned={"name": "cifar10", "per_class": 100, "test_per_class": 500},
     tuned_units=("layer1.0", "layer2.0", "layer3.0"),
@@ -167,7 +173,7 @@ MINI = Scale(
             ("blocks.0", "blocks.1", "blocks.2", "blocks.4", "blocks.6"),
         ),
     ),
-    images_per_second=370,
+    images_per_second=550,
     further_sources={},
 )
 

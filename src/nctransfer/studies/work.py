@@ -114,7 +114,7 @@ def _encoder(config: dict[str, Any], folder: Path, device: str, watch: Watch) ->
     }
 
 
-_CURVES = ("epoch", "train_accuracy", "test_accuracy", "nc1", "cdnv", "test_nc1", "head_nc1", "head_cdnv")
+_CURVES = ("epoch", "train_accuracy", "test_accuracy", "nc1", "cdnv", "nc1_test", "head_nc1", "head_cdnv")
 
 
 class _Ticks:
