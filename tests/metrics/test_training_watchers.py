@@ -109,12 +109,63 @@ def test_logger_follows_every_layer_in_one_pass():
         LayerWatcher(2, ["layer9"]).attach(network)
 
 
-def test_lightning_is_named_when_it_is_missing():
-    if __import__("importlib.util").util.find_spec("lightning"):
-        assert hasattr(metrics.collapse_callback(2, ["1"]), "on_train_epoch_end")
-    else:
-        with pytest.raises(SetupError, match="Lightning is not installed"):
-            metrics.collapse_callback(2, ["1"])
+def lightning_parts():
+    lightning = pytest.importorskip("lightning.pytorch")
+
+    class Classifier(lightning.LightningModule):
+        """Keeps the features of the epoch in hand, as the callback must have seen them."""
+
+        def __init__(self):
+            super().__init__()
+            self.body, self.scores = nn.Sequential(nn.Linear(6, 5), nn.ReLU()), nn.Linear(5, 3)
+            self.seen = []
+
+        def on_train_epoch_start(self):
+            self.seen.clear()
+
+        def training_step(self, batch, index):
+            features = self.body(batch[0])
+            self.seen.append((features.detach(), batch[1]))
+            return nn.functional.cross_entropy(self.scores(features), batch[1])
+
+        def validation_step(self, batch, index):
+            self.scores(self.body(batch[0] + 100))
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    return lightning, Classifier()
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # Lightning's own use of torch
+def test_lightning_logs_what_the_training_batches_gave(tmp_path):
+    torch.manual_seed(0)
+    lightning, model = lightning_parts()
+    trainer = lightning.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[metrics.collapse_callback(3, ["body"])],
+        val_check_interval=2,
+    )
+    samples = torch.utils.data.TensorDataset(torch.randn(64, 6), torch.arange(64) % 3)
+    loader = torch.utils.data.DataLoader(samples, batch_size=16)
+    trainer.fit(model, loader, loader)
+    whole = metrics.measure(*(torch.cat(part) for part in zip(*model.seen, strict=True)))
+    for name in ("nc1", "cdnv", "equinorm"):
+        logged = float(trainer.callback_metrics[f"collapse/body/{name}"])
+        assert logged == pytest.approx(getattr(whole, name), rel=1e-5), name
+    assert not model.body._forward_hooks
+
+
+def test_lightning_is_named_when_it_is_missing(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "lightning.pytorch", None)
+    with pytest.raises(SetupError, match="Lightning is not installed"):
+        metrics.collapse_callback(2, ["1"])
 
 
 @pytest.mark.gpu
