@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -239,3 +241,29 @@ def test_list_names_every_study(capsys):
 def test_report_verb(copied, capsys):
     assert _command("paper", "report", str(copied)) == 0
     assert "report.html" in capsys.readouterr().out
+
+
+def test_page_is_also_written_as_text_with_its_figures(copied, tmp_path, capsys):
+    text = tmp_path / "docs" / "studies.md"
+    text.parent.mkdir()
+    assert _command("paper", "report", str(copied), "--text", str(text)) == 0
+    written = text.read_text(encoding="utf-8")
+    assert written.startswith("# nctransfer studies, smoke scale\n")
+    figures = re.findall(r"!\[[^\]]+\]\(([^)]+\.svg)\)", written)
+    assert len(figures) == len(set(figures)) > 10
+    for figure in figures:
+        drawing = (text.parent / figure).read_text(encoding="utf-8")
+        assert ElementTree.fromstring(drawing).get("width", "").endswith("pt")
+        assert "var(" not in drawing
+    headings = {line[3:].lower() for line in written.splitlines() if line.startswith("## ")}
+    slugs = {"".join(c for c in name if c.isalnum() or c in " -_").replace(" ", "-") for name in headings}
+    assert set(re.findall(r"\]\(#([^)]*)\)", written)) <= slugs
+    assert "One seed decides nothing" in capsys.readouterr().out
+
+
+def test_seeds_that_other_studies_left_behind_are_not_shown(copied):
+    run_studies(["table1"], scale="smoke", out=copied, seeds=[0, 1])
+    made = {study["name"]: study for study in report_studies(copied)["studies"]}
+    assert made["table1"]["seeds"] == [0, 1]
+    assert made["figure1"]["seeds"] == [0]
+    assert made["figure1"]["missing"] == 0

@@ -101,11 +101,12 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder of the studies.")] = Path(
         "runs/paper-mini"
     ),
+    text: Annotated[Path | None, typer.Option(help="Also write the page as Markdown to this file.")] = None,
 ) -> None:
     """Make the page again from the cells that stand in a folder."""
     from ..studies import report_studies
 
-    _finish(report_studies(folder), folder)
+    _finish(report_studies(folder, text=text), folder)
 
 
 def _finish(result: dict, folder: Path) -> None:
@@ -118,6 +119,8 @@ def _finish(result: dict, folder: Path) -> None:
         counts = [str(words.count(word)) for word in ("holds", "does not hold", "undecided")]
         table.add_row(study["name"], *counts, str(len(study["seeds"])))
     Console().print(table)
+    if any(len(study["seeds"]) < 2 for study in result["studies"]):
+        typer.echo("One seed decides nothing: run more with --seeds. The page says which way each claim leans.")
     typer.echo(f"report: {folder / 'report.html'}")
     if result["failures"]:
         for failure in result["failures"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,13 @@ from ..errors import DataError, near_names
 from ..runs import write_bytes
 from .blocks import Page
 from .kinds import pretrain_page, probe_page, tuning_page
+from .markdown import figures_of, render_markdown
 from .source import Source
 from .studies import studies_page
 from .summary import summary_page
 from .text import mapping, visible
 
-__all__ = ["render", "write_report"]
+__all__ = ["render", "write_report", "write_text"]
 
 _KINDS: dict[str, Callable[[Source], Page]] = {
     "auto": tuning_page,
@@ -63,6 +65,31 @@ def write_report(folder: Path) -> Path:
         _complete(source)
     path = source.folder / "report.html"
     write_bytes(path, render(_KINDS[kind](source)).encode("utf-8"))
+    return path
+
+
+def write_text(folder: Path, path: Path | None = None) -> Path:
+    """Write a run's page as Markdown, and its figures as SVG files into ``figures/`` of the run's folder.
+
+    Args:
+        folder: A folder that holds ``result.json``.
+        path: The text; ``report.md`` in the folder when left out. Its figures are looked for where they lie.
+
+    Raises:
+        DataError: there is no readable result, or its kind is unknown.
+    """
+    source = Source.read(Path(folder))
+    page = _KINDS[_kind(source.result)](source)
+    figures = source.folder / "figures"
+    figures.mkdir(exist_ok=True)
+    drawings = figures_of(page)
+    for old in set(figures.glob("*.svg")) - {figures / name for name in drawings}:
+        old.unlink()
+    for name, drawing in drawings.items():
+        write_bytes(figures / name, drawing.encode("utf-8"))
+    path = path or source.folder / "report.md"
+    place = Path(os.path.relpath(figures.resolve(), path.resolve().parent)).as_posix()
+    write_bytes(path, render_markdown(page, place).encode("utf-8"))
     return path
 
 

@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .text import significant
 
-__all__ = ["ACCENT", "GRID", "INK", "MUTED", "PAPER", "draw", "logarithmic", "percentages"]
+__all__ = ["ACCENT", "GRID", "INK", "MUTED", "PAPER", "draw", "logarithmic", "percentages", "standalone"]
 
 INK, MUTED, GRID, ACCENT, PAPER = "#1b1f27", "#5b6473", "#dde1e7", "#0b6b8f", "#fefefe"
 _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent", PAPER: "paper"}
@@ -89,6 +89,23 @@ def draw(name: str, width: float, height: float, paint: Callable[[Canvas], None]
         paint(canvas)
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return _inline(buffer.getvalue(), name)
+
+
+def standalone(drawing: str) -> str:
+    """A drawing of :func:`draw` as a document of its own: with a size, on paper, colours and fonts written out.
+
+    Example:
+        >>> document = standalone(draw("empty", 2, 1, lambda canvas: canvas.add_subplot().set_xlabel("x")))
+        >>> "var(" in document, 'width="144' in document
+        (False, True)
+    """
+    box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)
+    width, height = box.groups() if box else ("", "")
+    drawing = re.sub(r"var\(--[a-z]+, ([^)]*)\)", r"\1", drawing)
+    drawing = re.sub(r' (aria-hidden|focusable)="[^"]*"', "", drawing, count=2)
+    paper = f'<rect width="{width}" height="{height}" style="fill: {PAPER}"/>'
+    drawing = re.sub(r"^<svg([^>]*)>", rf'<svg width="{width}pt" height="{height}pt"\1>{paper}', drawing, count=1)
+    return drawing + "\n"
 
 
 def logarithmic(axis: Axis) -> None:

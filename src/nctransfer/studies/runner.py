@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LockedError, NCTransferError, PreemptedError, UsageError
-from ..report import write_report
+from ..report import write_report, write_text
 from ..runs import FolderLock, describe_environment, write_json
 from ..runs.folder import RunFolder
 from ..transfer.watch import Watch
@@ -65,11 +65,21 @@ def run_studies(
     store = Store(root, accept_other_code=accept_other_code)
     cells = cells_of(chosen, level, seeds)
     failures = run_cells(cells, store, device=device, time_limit=time_limit, watch=watch or Watch())
-    return _write(root, level, chosen, list(seeds), store, failures)
+    return _write(root, level, chosen, {study.name: list(seeds) for study in chosen}, store, failures)
 
 
-def report_studies(out: str | Path, *, accept_other_code: bool = True) -> dict[str, Any]:
-    """Make the page again from the cells of a folder: all studies and seeds for which any cell stands there.
+def report_studies(
+    out: str | Path, *, accept_other_code: bool = True, text: str | Path | None = None
+) -> dict[str, Any]:
+    """Make the page again from the cells of a folder.
+
+    Every study of which a cell of its own stands there is shown, with the seeds of which every cell stands there, or with
+    all of them where no seed is whole.
+
+    Args:
+        out: The folder.
+        accept_other_code: Whether cells that other code computed are shown; the page says how many.
+        text: Also write the page as Markdown to this file, which finds its figures in the folder.
 
     Raises:
         UsageError: the folder holds no studies.
@@ -81,16 +91,21 @@ def report_studies(out: str | Path, *, accept_other_code: bool = True) -> dict[s
             "no studies stand here", where=str(root), remedy="run nctransfer paper run NAME --out DIR first"
         )
     level, store = get_scale(config["scale"]), Store(root, accept_other_code=accept_other_code)
-    seeds = sorted({cell["config"]["seed"] for cell in _stored(root)})
-    there = {cell["key"] for cell in _stored(root)}
-    chosen = [
-        study
-        for study in STUDIES.values()
-        if any(
-            cell.key in there for seed in seeds for cell in study.cells(level, seed).values() if cell.kind != "encoder"
-        )
+    seeds = {name: found for name, study in STUDIES.items() if (found := _seeds_there(study, level, _stored(root)))}
+    result = _write(root, level, [STUDIES[name] for name in seeds], seeds, store, [])
+    if text is not None:
+        write_text(root, Path(text))
+    return result
+
+
+def _seeds_there(study: Study, scale: Scale, records: list[dict[str, Any]]) -> list[int]:
+    """The seeds of which every cell of the study is among the records, or else those of which any but an encoder is."""
+    there = {record["key"] for record in records}
+    needed = {seed: study.cells(scale, seed).values() for seed in sorted({r["config"]["seed"] for r in records})}
+    whole = [seed for seed, cells in needed.items() if all(cell.key in there for cell in cells)]
+    return whole or [
+        seed for seed, cells in needed.items() if any(cell.key in there for cell in cells if cell.kind != "encoder")
     ]
-    return _write(root, level, chosen, seeds, store, [])
 
 
 def run_cells(
@@ -237,14 +252,20 @@ def _stored(root: Path) -> list[dict[str, Any]]:
 
 
 def _write(
-    root: Path, scale: Scale, studies: Sequence[Study], seeds: list[int], store: Store, failures: list[dict[str, str]]
+    root: Path,
+    scale: Scale,
+    studies: Sequence[Study],
+    seeds: dict[str, list[int]],
+    store: Store,
+    failures: list[dict[str, str]],
 ) -> dict[str, Any]:
-    made = {study.name: _entry(study, scale, seeds, store) for study in studies}
+    made = {study.name: _entry(study, scale, seeds[study.name], store) for study in studies}
     with _locked(root):
         result = _joined(root, scale, made, failures)
         write_json(root / "environment.json", describe_environment())
         write_json(root / "result.json", result)
         write_report(root)
+        write_text(root)
     return result
 
 
@@ -265,8 +286,20 @@ def _joined(
         "failures": failures,
         "cost": {"cells": len(records), "seconds": sum(record["seconds"] for record in records)},
         "hardware": sorted({_hardware(record["environment"]) for record in records}),
-        "versions": describe_environment()["versions"],
+        "versions": _versions([record["environment"].get("versions") or {} for record in records]),
     }
+
+
+def _versions(seen: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Every version that cells were computed with.
+
+    Example:
+        >>> _versions([{"torch": "2.10"}, {"torch": "2.11"}, {"torch": "2.10"}])
+        {'torch': '2.10 and 2.11'}
+    """
+    names = {name: None for versions in seen for name in versions}
+    found = {name: sorted({str(versions[name]) for versions in seen if versions.get(name)}) for name in names}
+    return {name: " and ".join(values) for name, values in found.items()}
 
 
 @contextmanager
