@@ -142,7 +142,8 @@ MINI = Scale(
     # So many passes over so few images that the training accuracy passes 95 %: without that there is no collapse to speak of.
     training={"epochs": 60, "batch_size": 32, "augment": 2, "measure_every": 10},
     # The factors of CIFAR-100, of which the source is a part; those of 10 classes learn too slowly.
-    by_loss={"mse": {"kappa": 1, "m": 15}},
+    # SupCon compares within a batch and learns at half the pace.
+    by_loss={"mse": {"kappa": 1, "m": 15}, "supcon": {"epochs": 120, "lr": 0.02}},
     heads=(0, 1, 2),
     attacks=(1, 2, 3, 5, 8),
     attack={"attack_steps": 2, "robust_steps": 20, "robust_restarts": 1, "robust_limit": 500},
