@@ -26,22 +26,21 @@ def list_studies() -> None:
     """Name every study, its claim, and its cost at each scale."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from ..studies.catalogue import STUDIES, cells_of, minutes
     from ..studies.scales import SCALES
 
-    table = Table(
-        "Study",
-        "Claim",
-        *(f"{name}, a seed" for name in SCALES),
-        title="About what each costs alone; shared cells are computed once",
-    )
+    table = Table("Study", *SCALES, title="About what a seed of each costs alone; shared cells are computed once")
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
     for study in STUDIES.values():
         costs = [_shown(minutes(cells_of([study], scale, [0]), scale)) for scale in SCALES.values()]
-        table.add_row(f"{study.name}\n({', '.join(study.artefacts)})", study.claim, *costs)
+        heading = Text.assemble((study.name, "bold"), f" ({', '.join(study.artefacts)}): {study.claim}")
+        table.add_row(heading, *costs)
     whole = [_shown(minutes(cells_of(STUDIES.values(), scale, [0]), scale)) for scale in SCALES.values()]
     table.add_section()
-    table.add_row("all", "", *whole)
+    table.add_row("all, shared cells once", *whole)
     Console().print(table)
     typer.echo(
         "smoke and mini: on 2 processor cores; paper: on one H100. Figures 4, 7 and 8 are diagrams, drawn in docs/diagrams.md."
@@ -49,6 +48,14 @@ def list_studies() -> None:
 
 
 def _shown(minutes: float) -> str:
+    """A cost in words.
+
+    Example:
+        >>> _shown(0.001), _shown(0.5), _shown(18.2), _shown(600)
+        ('< 1 s', '30 s', '18 min', '10 h')
+    """
+    if minutes < 1 / 60:
+        return "< 1 s"
     return (
         f"{60 * minutes:.0f} s" if minutes < 1.5 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
     )
