@@ -7,18 +7,20 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from nctransfer.cli import main
 from nctransfer.errors import DataError, UsageError
-from nctransfer.studies import STUDIES, report_studies, run_studies
+from nctransfer.studies import STUDIES, report_studies, run_studies, workers
 from nctransfer.studies import runner as runner_module
 from nctransfer.studies.catalogue import cells_of, get_studies
 from nctransfer.studies.scales import SCALES, SMOKE
 from nctransfer.studies.store import Store
 
+SMOKE_FIGURE5 = cells_of(get_studies(["figure5"]), SMOKE, [0])
 UNDEFINED_SO_SMALL = (
     "middle unit",  # needs three units
     "goes with accuracy",  # the calibrated NC1 may be refused
@@ -182,6 +184,52 @@ def test_two_processes_share_the_cells(tmp_path):
     cells = cells_of(get_studies(["figure5", "figure6"]), SMOKE, [0])
     lines = [line for text in said for line in text.splitlines() if line.endswith(" s") and "seed 0:" in line]
     assert len(lines) == len(cells), "each cell was computed by one of the two"
+
+
+def _lines_of_workers(out):
+    return [line for log in sorted((out / "jobs").glob("worker-*.log")) for line in log.read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_jobs_share_the_cells_and_one_page_is_made(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert _command("paper", "run", "figure5", "figure6", "--scale", "smoke", "--jobs", "2", "--out", str(out)) == 0
+    cells = cells_of(get_studies(["figure5", "figure6"]), SMOKE, [0])
+    said = [line for line in _lines_of_workers(out) if line.endswith(" s") and "seed 0:" in line]
+    assert len(said) == len(cells), "each cell was computed by one of the two, none again by the parent"
+    assert len(list((out / "jobs").glob("worker-*.log"))) == 2
+    assert (out / "report.html").is_file()
+    assert f"{len(cells)} cells in 2 processes" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_jobs_stop_when_told_and_go_on(tmp_path):
+    out = tmp_path / "out"
+    words = ["paper", "run", "table1", "--scale", "smoke", "--jobs", "2", "--out", str(out)]
+    code = "import sys; from nctransfer.cli import main; main(sys.argv[1:])"
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True)
+    while not any("cells" in line for line in _lines_of_workers(out)):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    process.terminate()
+    said = process.communicate(timeout=180)[1]
+    assert process.returncode == 75, said
+    assert "run the same command again" in said
+    assert _command(*words) == 0
+
+
+def test_jobs_with_nothing_to_do_start_no_process(copied, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert run_studies(["figure5"], scale="smoke", out=copied, jobs=4)["failures"] == []
+
+
+def test_worker_computes_what_is_missing(copied, capsys):
+    cell = next(iter(SMOKE_FIGURE5))
+    shutil.rmtree(copied / "cells" / cell.folder)
+    job = {"names": ["figure5"], "scale": "smoke", "root": str(copied), "seeds": [0], "device": "cpu"}
+    assert workers._work(json.dumps({**job, "accept_other_code": False, "time_limit": None})) == 0
+    assert Store(copied).read(cell) is not None
+    assert cell.title() in capsys.readouterr().out
 
 
 def test_cluster_runs_the_cells_as_jobs(tmp_path, capsys):

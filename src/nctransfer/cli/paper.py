@@ -69,6 +69,9 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The folder; runs/paper-SCALE if left out.")] = None,
     cluster: Annotated[str | None, typer.Option(help="local or slurm: submit the cells with submitit.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes that share the work; on a CPU as many as cores is fastest.")
+    ] = 1,
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes after which to stop; the same command goes on.")
     ] = None,
@@ -96,6 +99,7 @@ def run(
         out=folder,
         seeds=range(seeds),
         device=device,
+        jobs=jobs,
         accept_other_code=accept_other_code or cluster is not None,
         time_limit=time_limit,
         watch=watch,

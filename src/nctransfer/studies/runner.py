@@ -23,6 +23,7 @@ from .scales import Scale, get_scale
 from .store import Store
 from .study import Outcome, Study
 from .work import compute
+from .workers import run_workers
 
 __all__ = ["claim_folder", "report_studies", "run_cells", "run_studies"]
 
@@ -36,6 +37,7 @@ def run_studies(
     out: str | Path,
     seeds: Sequence[int] = (0,),
     device: str = "auto",
+    jobs: int = 1,
     accept_other_code: bool = False,
     time_limit: float | None = None,
     watch: Watch | None = None,
@@ -49,6 +51,7 @@ def run_studies(
             processes may work in it at once.
         seeds: One run of every cell each.
         device: ``auto``, ``cpu``, ``cuda``.
+        jobs: Processes of this machine that share the work and the cores.
         accept_other_code: Use cells that were computed by other code than this; the page says which.
         time_limit: Minutes after which the cell in hand is stopped where it can be resumed, and no other is begun.
         watch: Receives progress.
@@ -62,9 +65,22 @@ def run_studies(
     """
     chosen, level, root = get_studies(names), get_scale(scale), Path(out)
     claim_folder(root, level)
+    watch = watch or Watch()
+    if jobs > 1:
+        run_workers(
+            [study.name for study in chosen],
+            scale=scale,
+            root=root,
+            seeds=seeds,
+            jobs=jobs,
+            device=device,
+            accept_other_code=accept_other_code,
+            time_limit=time_limit,
+            watch=watch,
+        )
     store = Store(root, accept_other_code=accept_other_code)
     cells = cells_of(chosen, level, seeds)
-    failures = run_cells(cells, store, device=device, time_limit=time_limit, watch=watch or Watch())
+    failures = run_cells(cells, store, device=device, time_limit=time_limit, watch=watch)
     return _write(root, level, chosen, {study.name: list(seeds) for study in chosen}, store, failures)
 
 
