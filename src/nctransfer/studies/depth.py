@@ -76,7 +76,8 @@ def depth_panels(outcome: Outcome, label: str, network: str) -> list[dict[str, A
         ),
     ]
     against = plot(
-        f"{network}: NC1 against accuracy, a point for each layer" + (f"; R² = {line[2]:.3f}." if line else "."),
+        f"{network}: NC1 against accuracy, a point for each layer"
+        + (f"; the line through the layers of every seed has R² = {line[2]:.3f}." if line else "."),
         "Points of probe accuracy over NC1, one a layer, and the line through them.",
         axis("NC1, downstream training images"),
         axis("transfer accuracy (%)", percent=True),
