@@ -28,7 +28,7 @@ def numerical_rank(
     *,
     centered: bool = False,
     num_classes: int | None = None,
-    tolerance: float = 1e-7,
+    tolerance: float | None = None,
 ) -> float:
     """Mean over classes of ‖H_k‖_F² / ‖H_k‖₂² with H_k the rows of class k.
 
@@ -42,7 +42,8 @@ def numerical_rank(
         labels: Class numbers of shape (N,).
         centered: Whether to subtract each class's mean.
         num_classes: Number of classes; the largest label plus one if left out.
-        tolerance: Relative error allowed in ‖H_k‖₂², which Lanczos iterations run down to.
+        tolerance: Relative error allowed in ‖H_k‖₂², which bounds from Lanczos iterations must stay under; by default
+            1e-5, and 1e-9 for float64 features.
 
     Raises:
         DataError: no class has a rank, or the input is bad.
@@ -56,7 +57,7 @@ def numerical_rank(
         >>> numerical_rank(features, torch.tensor([0, 0, 1, 1]))  # (10/8 + 1) / 2
         1.125
     """
-    if not 0 < tolerance < 1:
+    if tolerance is not None and not 0 < tolerance < 1:
         raise UsageError(f"tolerance must lie in (0, 1), got {tolerance!r}", where="tolerance")
     source = resolve(features, labels, num_classes)
     if isinstance(source, ClassStatistics):
@@ -65,17 +66,25 @@ def numerical_rank(
         return rank_of(source, centered=centered, tolerance=tolerance)
 
 
-def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> float:
+def rank_of(source: Samples, *, centered: bool, tolerance: float | None = None) -> float:
     """``numerical_rank`` of checked samples."""
+    tolerance = tolerance or (1e-5 if source.fast_dtype == torch.float32 else 1e-9)
     means = class_means(source)
     ranks = []
     stops = source.counts.cumsum(0).tolist()
     starts = [0, *stops[:-1]]
+    dim = means.shape[1]
+    buffer = source.features.new_empty(0, dim)
     for label, (start, stop) in enumerate(zip(starts, stops, strict=True)):
         index = source.order[start:stop].to(source.features.device)
         centre = means[label] if centered else None
-        few = len(index) <= MOST_ROWS and len(index) * means.shape[1] * 4 > CLASS_BYTES
-        rank = _rank_by_gram(source, index, centre) if few else _rank_by_lanczos(source, index, centre, tolerance)
+        if len(index) <= MOST_ROWS and len(index) * dim * 4 > CLASS_BYTES:
+            rank = _rank_by_gram(source, index, centre)
+        else:
+            # One buffer for all classes: a fresh one for each costs as much in page faults as the copy itself.
+            buffer = buffer if len(buffer) >= len(index) else source.features.new_empty(len(index), dim)
+            rows = torch.index_select(source.features, 0, index, out=buffer[: len(index)])
+            rank = _rank_by_lanczos(rows.to(source.device, source.fast_dtype), centre, tolerance)
         if rank is not None:
             ranks.append(rank)
     if not ranks:
@@ -87,17 +96,17 @@ def rank_of(source: Samples, *, centered: bool, tolerance: float = 1e-7) -> floa
     return sum(ranks) / len(ranks)
 
 
-def _rank_by_lanczos(source: Samples, index: Tensor, centre: Tensor | None, tolerance: float) -> float | None:
-    rows = source.features.index_select(0, index).to(source.device, source.fast_dtype)
+def _rank_by_lanczos(rows: Tensor, centre: Tensor | None, tolerance: float) -> float | None:
+    """The rank of one class's rows, which are overwritten."""
     if centre is not None:
-        # Equal rows leave only the rounding of their mean, which has no rank.
-        if bool((rows[0] == rows).all()):
+        # Equal rows leave only the rounding of their mean, which has no rank. A few rows mostly settle it.
+        if bool((rows[0] == rows[:8]).all()) and bool((rows[0] == rows).all()):
             return None
-        rows = rows - centre.to(rows.dtype)
-    size = float(rows.abs().amax())
+        rows -= centre.to(rows.dtype)
+    size = max(abs(float(end)) for end in rows.aminmax())
     if size == 0:
         return None
-    rows = rows / 2.0 ** math.frexp(size)[1]
+    rows /= 2.0 ** math.frexp(size)[1]
     exact = rows.double() if rows.numel() < 4096 else rows
     energy = float(torch.linalg.vector_norm(exact, dim=1).double().square().sum())
     return energy / min(energy, largest_eigenvalue(rows, tolerance))
@@ -141,11 +150,14 @@ def largest_eigenvalue(rows: Tensor, tolerance: float) -> float:
     for step in range(min(MOST_STEPS, size)):
         product = tall.T @ (tall @ basis[step])
         diagonal.append(float(product @ basis[step]))
+        product.sub_(basis[step], alpha=diagonal[-1])
+        if step:
+            product.sub_(basis[step - 1], alpha=beside[-1])
+        # What rounding has left of the earlier vectors is taken away as well.
         known = basis[: step + 1]
         product -= (known @ product) @ known
-        product -= (known @ product) @ known
         length = float(torch.linalg.vector_norm(product))
-        if step % 2 or length == 0:
+        if step % (2 if step < 8 else 4) == 1 or length == 0 or step == len(basis) - 2:
             matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
             off = torch.tensor(beside, dtype=torch.float64)
             values, vectors = torch.linalg.eigh(matrix + torch.diag(off, 1) + torch.diag(off, -1))
