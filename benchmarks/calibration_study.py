@@ -115,7 +115,8 @@ def main() -> None:
     }  # fmt: skip
     print(summary)
     result_path(f"calibration_seed{seed}" if seed else "calibration").write_text(
-        json.dumps({"machine": machine(), "seed": seed, "summary": summary, "rows": rows}, indent=1) + "\n"
+        json.dumps({"machine": machine(), "seed": seed, "quick": quick, "summary": summary, "rows": rows}, indent=1)
+        + "\n"
     )
     if not seed:
         draw(rows)

@@ -36,7 +36,8 @@ def by_loss(
     scale: Scale, seed: int, network: dict[str, Any], loss: str, layers: int, data: dict[str, Any] | None = None
 ) -> Cell:
     """An encoder by loss and number of projection layers."""
-    return pretrained(scale, seed, network, data, loss=loss, **head_settings(layers), **scale.by_loss.get(loss, {}))
+    own = {**scale.by_loss.get(loss, {}), **(scale.by_loss.get(f"{loss} with head", {}) if layers else {})}
+    return pretrained(scale, seed, network, data, loss=loss, **head_settings(layers), **own)
 
 
 def by_diversity(scale: Scale, seed: int) -> dict[str, Cell]:
