@@ -114,11 +114,12 @@ def main() -> None:
         "separated": sum(row["accuracy"] > 0.8 for row in rows),
     }  # fmt: skip
     print(summary)
-    result_path(f"calibration_seed{seed}" if seed else "calibration").write_text(
+    name = "calibration" + ("_quick" if quick else "") + (f"_seed{seed}" if seed else "")
+    result_path(name).write_text(
         json.dumps({"machine": machine(), "seed": seed, "quick": quick, "summary": summary, "rows": rows}, indent=1)
         + "\n"
     )
-    if not seed:
+    if not seed and not quick:
         draw(rows)
 
 

@@ -38,7 +38,10 @@ def measure_file(
 ) -> None:
     """Measure how collapsed features are: NC1 to NC4, CDNV, ranks, noise floor and calibration."""
     if (file is None) == (model is None and data is None):
-        raise UsageError("name a FILE, or --model and --data", where="measure", remedy="one of the two")
+        said = "a FILE was named as well as --model or --data" if file else "nothing to measure was named"
+        raise UsageError(said, where="measure", remedy="name a FILE, or --model and --data")
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise UsageError("the folder is not there", where=f"--plot {plot}", remedy=f"make it first: {plot.parent}")
     if file is None:
         if model is None or data is None:
             raise UsageError("--model and --data go together", where="measure", remedy="name both")
@@ -111,7 +114,7 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool) -> None:
         for metric, meaning in WORDS.items():
             value = numbers[metric]
             reason = numbers["notes"].get(metric)
-            said = f"{meaning}: {verdict(metric, numbers)}" if value is not None else reason or ""
+            said = f"{meaning}: {verdict(metric, numbers)}" if value is not None else _in_a_file(reason or "")
             if value is not None and reason:
                 said += f" ({reason})"
             table.add_row(metric, "none" if value is None else f"{value:.4g}", said)
@@ -120,3 +123,13 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool) -> None:
         if len(layers) > 1:
             console.print(name, markup=False)
         console.print(table, markup=False)
+
+
+def _in_a_file(reason: str) -> str:
+    """Why a number is missing, in the words of the command line, where a weight is passed in the file.
+
+    Example:
+        >>> _in_a_file("not asked for: pass weight")
+        'needs the classifier: save its weight (and bias) in the file'
+    """
+    return "needs the classifier: save its weight (and bias) in the file" if reason.endswith("pass weight") else reason

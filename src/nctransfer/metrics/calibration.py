@@ -23,7 +23,8 @@ Where K − 1 > D the same argument runs in D dimensions, after whitening. The s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -123,6 +124,11 @@ def calibrated_of(source: Samples, spectrum: Spectrum, weighting: str, seed: int
         DataError: the signal cannot be told from the noise; the reason is in the message.
     """
     check_spread(source.counts)
+    unit = 2.0 ** round(math.log2(float(spectrum.values[0])))
+    if not 1e-25 < unit < 1e25:
+        # The fourth moments below are of the eighth order in the features, and would leave float64.
+        source = replace(source, features=source.features.double() / unit, cache={})
+        spectrum = between_spectrum(class_means(source), source.where)
     classes, dim = spectrum.centred.shape
     if spectrum.rank < min(classes - 1, dim):
         raise _unknown("the class means are linearly dependent", "read nc1")

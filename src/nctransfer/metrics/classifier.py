@@ -95,12 +95,22 @@ def as_weight(weight: Any, num_classes: int | None = None) -> Tensor:
     if not bool(torch.isfinite(matrix).all()):
         raise DataError("`weight` holds NaN or infinity", where="weight", remedy="check the training that made it")
     if num_classes is not None and len(matrix) != num_classes:
-        raise DataError(f"`weight` must have {num_classes} rows, one a class, got {len(matrix)}", where="weight")
+        raise DataError(
+            f"`weight` must have {num_classes} rows, one a class, got {len(matrix)}",
+            where="weight",
+            remedy="pass the classifier's weight as (classes, dimensions)",
+        )
     return matrix
 
 
 def check_width(weight: Tensor, num_classes: int, dim: int) -> None:
     """Raise a DataError unless the weight has shape (num_classes, dim)."""
+    if weight.shape[0] == dim != weight.shape[1]:
+        raise DataError(
+            f"`weight` must have shape (classes, {dim}), one row a class, got {tuple(weight.shape)}",
+            where="weight",
+            remedy="transpose it",
+        )
     if tuple(weight.shape) != (num_classes, dim):
         raise DataError(
             f"`weight` must have shape ({num_classes}, {dim}), one row a class, got {tuple(weight.shape)}",

@@ -16,6 +16,7 @@ from ..errors import DataError, UsageError
 
 __all__ = ["OpenedFeatures", "open_features"]
 
+ARRAYS = ("features", "labels", "weight", "bias")
 WIDTHS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U8": "|u1", "I8": "|i1"}
 
 
@@ -87,8 +88,9 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
             # Without features or labels, the names of what is there go into the message.
             return {name: file[name] for name in (known if {"features", "labels"} <= {*known} else file.files)}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError) as error:
+        said = "they hold Python objects, not numbers" if "pickle" in str(error) else str(error)
         raise DataError(
-            f"cannot read the arrays: {error}", where=str(path), remedy="save them anew with numpy.savez"
+            f"cannot read the arrays: {said}", where=str(path), remedy="save them anew with numpy.savez"
         ) from error
 
 
@@ -102,7 +104,14 @@ def _safetensors(path: Path) -> dict[str, Any]:
             if size > path.stat().st_size:
                 raise ValueError("the header is cut off")
             header = json.loads(file.read(size))
-        for name in ("features", "labels", "weight", "bias"):
+        if header.get("__metadata__", {}).get("kind") == "ClassStatistics":
+            raise DataError(
+                "the file holds class statistics, not features",
+                where=str(path),
+                remedy="measure(ClassStatistics.load(PATH)) in Python",
+            )
+        arrays |= {name: None for name in header if name != "__metadata__" and name not in ARRAYS}
+        for name in ARRAYS:
             if name in header:
                 kind, shape = header[name]["dtype"], tuple(header[name]["shape"])
                 start = 8 + size + header[name]["data_offsets"][0]

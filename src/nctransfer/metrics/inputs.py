@@ -7,6 +7,7 @@ numbers the classes that are present from 0 and remembers their original numbers
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 
-__all__ = ["Samples", "as_matrix", "as_vector", "check_weighting", "exact_products", "prepare"]
+__all__ = ["Samples", "as_matrix", "as_vector", "check_weighting", "exact_products", "prepare", "whole_number"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 MOST_CLASSES = 10_000_000
@@ -123,6 +124,11 @@ def as_matrix(features: Any, where: str = "features") -> tuple[Tensor, bool]:
     """``features`` as a float tensor of shape (N, D) that shares its memory where it can, and whether it lies on
     disk."""
     mapped = False
+    if isinstance(features, (str, os.PathLike)):
+        raise TypeError(
+            f"`{where}` is the path {str(features)!r}, not an array; load it first (numpy.load), or use the command "
+            "nctransfer measure FILE"
+        )
     if isinstance(features, Tensor):
         matrix = features.detach()
     else:
@@ -132,7 +138,7 @@ def as_matrix(features: Any, where: str = "features") -> tuple[Tensor, bool]:
     if matrix.dtype not in FLOATS or matrix.layout != torch.strided:
         raise TypeError(
             f"`{where}` must be a dense matrix of floats (float16, bfloat16, float32, float64), got {matrix.dtype}"
-            f"{'' if matrix.layout == torch.strided else f' with layout {matrix.layout}'}; convert with .float()"
+            f"{'' if matrix.layout == torch.strided else f' with layout {matrix.layout}'}; convert them to float32"
         )
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         raise DataError(
@@ -147,7 +153,11 @@ def as_vector(value: Any, length: int, name: str) -> Tensor:
     """A float64 vector of the given length, finite, on the CPU."""
     tensor = value.detach() if isinstance(value, Tensor) else _from_numpy(_array(value, name), name)
     if tensor.is_complex() or tensor.shape != (length,):
-        raise DataError(f"`{name}` must have shape ({length},), got {tuple(tensor.shape)}", where=name)
+        raise DataError(
+            f"`{name}` must have shape ({length},), got {tuple(tensor.shape)}",
+            where=name,
+            remedy="pass one number for each class",
+        )
     tensor = tensor.to("cpu", torch.float64)
     if not bool(torch.isfinite(tensor).all()):
         raise DataError(f"`{name}` holds NaN or infinity", where=name, remedy="check the training that made it")
@@ -159,6 +169,13 @@ def check_weighting(weighting: str) -> str:
     if weighting not in ("sample", "class"):
         raise UsageError(f"weighting must be 'sample' or 'class', got {weighting!r}", where="weighting")
     return weighting
+
+
+def whole_number(value: Any, name: str) -> int:
+    """``value`` as an int if it is a whole number of at least 0, else a UsageError."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise UsageError(f"{name} must be a whole number of at least 0, got {value!r}", where=name)
+    return int(value)
 
 
 @contextmanager
@@ -177,8 +194,8 @@ def exact_products():
 
 def _labels(labels: Any, rows: int, where: str) -> Tensor:
     numbers = labels.detach() if isinstance(labels, Tensor) else _from_numpy(_array(labels, "labels"), "labels")
-    if numbers.dtype.is_floating_point or numbers.is_complex() or numbers.dtype == torch.bool:
-        raise TypeError(f"`labels` must be integers (class numbers), got {numbers.dtype}; convert with .long()")
+    if numbers.ndim == 1 and (numbers.dtype.is_floating_point or numbers.is_complex() or numbers.dtype == torch.bool):
+        raise TypeError(f"`labels` must be integers (class numbers), got {numbers.dtype}; convert them to int64")
     if numbers.ndim != 1 or numbers.shape[0] != rows:
         raise DataError(
             f"`labels` must have shape ({rows},), one for each row of `{where}`, got {tuple(numbers.shape)}",
@@ -190,11 +207,12 @@ def _labels(labels: Any, rows: int, where: str) -> Tensor:
 
 def _array(value: Any, name: str) -> np.ndarray:
     if value is None:
-        raise TypeError(f"`{name}` is missing (None)")
+        said = "pass one class number a row" if name == "labels" else "pass an array"
+        raise TypeError(f"`{name}` is missing (None); {said}")
     try:
         return np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise TypeError(f"`{name}` cannot be read as an array: {error}") from error
+        raise TypeError(f"`{name}` cannot be read as an array: {error}; pass rows of equal length") from error
 
 
 def _is_mapped(array: np.ndarray) -> bool:
@@ -210,6 +228,11 @@ def _from_numpy(array: np.ndarray, name: str) -> Tensor:
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         if array.dtype.kind == "f":
             array = array.astype(np.float64)
+        elif name == "labels":
+            raise TypeError(
+                f"`labels` must be integers (class numbers), got {array.dtype}; number the classes first, as "
+                "numpy.unique(labels, return_inverse=True)[1] does"
+            )
         else:
             raise TypeError(f"`{name}` holds {array.dtype}, not numbers that can be measured; convert it to float32")
     if not array.dtype.isnative:

@@ -14,7 +14,7 @@ from ..errors import DataError, NCTransferError, UsageError, near_names
 from .calibration import calibrated_of
 from .classifier import agreement_of, as_weight, check_width, present_rows, self_duality_of
 from .geometry import centred_means, equiangularity_of, equinorm_of, etf_angle_error_of, etf_error_of
-from .inputs import Samples, as_vector, check_weighting, exact_products
+from .inputs import Samples, as_vector, check_weighting, exact_products, whole_number
 from .moments import moments_of, needs_samples, resolve
 from .noise_floor import floor_of
 from .rank import rank_of
@@ -128,6 +128,7 @@ def measure(
         (True, 'not asked for: pass weight')
     """
     check_weighting(weighting)
+    permutations, seed = whole_number(permutations, "permutations"), whole_number(seed, "seed")
     wanted = _wanted(only)
     matrix = None if weight is None else as_weight(weight, num_classes)
     if num_classes is None and matrix is not None and not isinstance(features, ClassStatistics):

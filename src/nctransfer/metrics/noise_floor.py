@@ -114,7 +114,11 @@ def floor_of(source: Samples, weighting: str, permutations: int, seed: int, *, e
     values = [_one(sums, sizes, source.counts, weighting, deal) for deal in _deals(plan, generator, permutations)]
     table = torch.tensor(values, dtype=torch.float64)
     if not bool(torch.isfinite(table).all()):
-        raise DataError("the features overflow when squared", where=source.where, remedy="divide all by one constant")
+        raise DataError(
+            "the features of different samples do not differ, so permuted labels have no spread between classes",
+            where=source.where,
+            remedy="check that the network is not constant",
+        )
     mean, std = float(table.mean()), float(table.std())
     variance = std**2 / permutations
     if len(sizes) < len(source.labels):

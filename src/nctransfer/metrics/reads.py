@@ -30,7 +30,7 @@ __all__ = [
 
 CHUNK_BYTES = 4 << 20
 SLAB_BYTES = 64 << 20
-LARGEST = 1e140
+LARGEST, SMALLEST = 1e140, 1e-70
 TINY = 1e-24  # squared lengths below this have lost digits to float32
 
 
@@ -98,7 +98,8 @@ def class_means(samples: Samples) -> Tensor:
     """Class means of shape (K, D) in float64, from one read that also finds NaN and infinity.
 
     Raises:
-        DataError: a feature is NaN, infinite, or too large for squares in float64; names the first such row.
+        DataError: a feature is NaN or infinite (the first such row is named), or all are too large or too small for
+            squares in float64.
     """
     if "means" not in samples.cache:
         sums = torch.zeros(len(samples.counts), samples.features.shape[1], dtype=torch.float64, device=samples.device)
@@ -112,9 +113,20 @@ def class_means(samples: Samples) -> Tensor:
                 where=samples.where,
                 remedy="divide all features by one constant; no metric of this package changes",
             )
+        if peak < SMALLEST and 0 < (size := _largest(samples)) < SMALLEST:
+            raise DataError(
+                f"features no larger than {size:.3g} vanish when squared",
+                where=samples.where,
+                remedy="multiply all features by one constant; no metric of this package changes",
+            )
         samples.cache["extreme"] = not 1e-12 < peak < 1e15
         samples.cache["means"] = sums / samples.counts.to(samples.device)[:, None]
     return samples.cache["means"]
+
+
+def _largest(samples: Samples) -> float:
+    height = max(1, SLAB_BYTES // (samples.features.shape[1] * 8))
+    return max(float(part.abs().amax()) for part in samples.features.split(height))
 
 
 def raise_unless_finite(samples: Samples) -> None:
@@ -302,7 +314,7 @@ def _inner_products(chunk: Chunk, centres: Tensor) -> Tensor:
 
 
 def _add_squares(total: Tensor, product: Tensor, chunk: Chunk) -> None:
-    squares = product.double().square_()
+    squares = product.to(torch.float64, copy=True).square_()  # the product itself is used again
     if chunk.crumbled:
         total.index_add_(0, chunk.labels.to(total.device), squares)
         return

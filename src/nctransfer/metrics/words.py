@@ -48,6 +48,8 @@ SCALES: dict[str, tuple[tuple[float, str], ...]] = {
     "condition_between": ((100, "even"), (1e6, "uneven"), (float("inf"), "some directions nearly missing")),
 }
 
+OF_CLASSIFIER = ("self_duality", "ncc_agreement")
+
 
 def verdict(metric: str, numbers: Mapping[str, Any]) -> str:
     """The word for one of the numbers of ``Collapse.to_dict()``.
@@ -57,6 +59,12 @@ def verdict(metric: str, numbers: Mapping[str, Any]) -> str:
         'strongly collapsed'
     """
     value = numbers[metric]
+    if (
+        metric in SCALES
+        and metric not in OF_CLASSIFIER
+        and "no class structure" in numbers.get("notes", {}).get("nc1", "")
+    ):
+        return "no more structure than chance" if metric == "nc1" else "without class structure it says nothing"
     if metric == "nc1_null_mean" and numbers.get("nc1") is not None:
         return f"NC1 is {numbers['nc1'] / value:.2g} of it" if value else "zero"
     if metric == "rank_between":

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import ResourceError
+from ..errors import ResourceError, UsageError
 
 __all__ = ["raise_if_full", "replace_file", "to_plain", "write_bytes", "write_json"]
 
@@ -22,8 +22,11 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises:
         ResourceError: the disk is full; what stood at ``path`` is unharmed.
+        UsageError: there is no such folder.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise UsageError("the folder is not there", where=str(path.parent), remedy="make it first, or write elsewhere")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     os.close(handle)
     temporary = Path(name)
