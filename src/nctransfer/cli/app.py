@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_run(words, debug))
 
 
+def _warn(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+    """A warning as one line, without the place in the code that only its authors know."""
+    if issubclass(category, UserWarning):
+        _complain(str(message), "warning")
+    else:
+        _SHOW(message, category, *rest, **more)
+
+
+_SHOW = warnings.showwarning
+
+
 def _run(words: list[str], debug: bool) -> int:
+    warnings.showwarning = _warn
     try:
         code = app(args=words, prog_name="nctransfer", standalone_mode=False) or 0
         if code == _INTERRUPTED:  # typer turns Ctrl-C into this code and says nothing
@@ -104,7 +117,7 @@ def _usage(error: Any) -> int:
     return 2
 
 
-def _complain(line: str) -> None:
+def _complain(line: str, kind: str = "error") -> None:
     # Names read from disk may hold bytes that are not UTF-8; they are shown escaped, not raised over.
     safe = line.encode("utf-8", "backslashreplace").decode("utf-8")
-    Console(stderr=True, soft_wrap=True).print(f"error: {safe}", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"{kind}: {safe}", markup=False, highlight=False)

@@ -89,10 +89,15 @@ def _measure_network(
         from ..metrics.picture import draw_collapse
 
         draw_collapse(taken.penultimate, taken.labels, plot)
-    show({name: collapse.to_dict() for name, collapse in found.items()}, as_json)
+    # Validation and test images are left out, so that the numbers are those of `auto`, `probe` and `tune`.
+    show(
+        {name: collapse.to_dict() for name, collapse in found.items()},
+        as_json,
+        f"training images of {settings['data']}",
+    )
 
 
-def show(layers: dict[str, dict[str, Any]], as_json: bool) -> None:
+def show(layers: dict[str, dict[str, Any]], as_json: bool, what: str = "samples") -> None:
     """Print ``Collapse.to_dict()`` of one or several layers, as JSON (one layer: its numbers alone) or as tables."""
     if as_json:
         import json
@@ -107,7 +112,7 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool) -> None:
 
     console = Console()
     for name, numbers in layers.items():
-        table = Table(title=f"{len(numbers['counts'])} classes, {sum(numbers['counts'])} samples", title_justify="left")
+        table = Table(title=f"{len(numbers['counts'])} classes, {sum(numbers['counts'])} {what}", title_justify="left")
         table.caption = f"NC1 and VCI weigh by {numbers['weighting']}"
         for column in ("metric", "value", "what it says"):
             table.add_column(column, overflow="fold")

@@ -102,6 +102,9 @@ def pretrain(
         trackers=tuple(tracker or ()),
         memory_limit=int(memory_limit * 2**30),
     )
+    for name, reader in settings.idle().items():
+        option = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{option} changes nothing here", where=option, remedy=f"leave it out, or add {reader}")
     result = run(data, out, settings, resume=resume, overwrite=overwrite, listeners=[TerminalTable(epochs)])
     typer.echo(f"encoder: {result.folder / 'checkpoints' / 'final.safetensors'}")
     typer.echo(f"report: {result.folder / 'report.html'}")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError, near_names
 from .options import Options, collect
 
 __all__ = ["register"]
@@ -46,8 +47,11 @@ def tune(
     set_: Options.Set = None,
 ) -> None:
     """Tune with one method."""
+    from ..transfer.settings import METHOD_NAMES
     from .launch import launch
 
+    if method not in METHOD_NAMES:
+        raise UsageError(f"unknown method {method!r}", where="--method", remedy=near_names(method, METHOD_NAMES))
     given = {
         "weights": weights,
         "arch": arch,

@@ -195,6 +195,10 @@ def load_network(
 
     if is_run_folder(name):
         return load_run_folder(Path(name), image_size=image_size)
+    if (Path(name) / "config.json").is_file():
+        raise CheckpointError(
+            "the run has no finished encoder", where=str(name), remedy="finish it: the same command with --resume"
+        )
     arch = arch or name
     file = Path(weights) if weights not in (None, "random") else None
     if arch in BUILDERS:

@@ -121,8 +121,14 @@ def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
     return text + "."
 
 
-def pretrain_tiles(final: dict[str, Any]) -> list[Tile]:
+def pretrain_tiles(final: dict[str, Any], config: dict[str, Any] | None = None) -> list[Tile]:
     """The last values of a pre-training run for the head of the page."""
+    config = config or {}
+    notes = dict.fromkeys(
+        ("test_accuracy", "train_accuracy"), "nearest class mean" if config.get("loss") == "supcon" else ""
+    )
+    if number(config.get("adversarial")) is not None:
+        notes["robust_accuracy"] = f"within {significant(config['adversarial'])}/255"
     wanted = [
         ("Test accuracy", "test_accuracy", percent),
         ("Training accuracy", "train_accuracy", percent),
@@ -130,7 +136,11 @@ def pretrain_tiles(final: dict[str, Any]) -> list[Tile]:
         ("NC1, test images", "nc1_test", significant),
         ("Robust accuracy", "robust_accuracy", percent),
     ]
-    return [Tile(title, show(final[key])) for title, key, show in wanted if number(final.get(key)) is not None]
+    return [
+        Tile(title, show(final[key]), notes.get(key, ""))
+        for title, key, show in wanted
+        if number(final.get(key)) is not None
+    ]
 
 
 def _table(records: list[dict[str, Any]], keys: list[str]) -> Table:

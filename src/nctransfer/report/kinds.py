@@ -66,7 +66,7 @@ def pretrain_page(source: Source) -> Page:
         conditions_section(source),
         glossary_section(["NC1", "Neural collapse", "CDNV"]),
     ]
-    return _page(source, pretrain_headline(source, final), sections, pretrain_tiles(final))
+    return _page(source, pretrain_headline(source, final), sections, pretrain_tiles(final, source.config))
 
 
 def _page(source: Source, said: str, sections: list[Section], numbers: Sequence[Tile]) -> Page:

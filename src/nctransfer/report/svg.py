@@ -17,7 +17,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from .text import significant
 
@@ -115,6 +115,11 @@ def logarithmic(axis: Axis) -> None:
     subs: tuple[float, ...] = (1.0,) if decades > 1e3 else (1.0, 3.0) if decades > 30 else (1.0, 2.0, 5.0)
     if decades < 4:
         subs = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+    if decades < 2.5:
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+        return
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=9 if len(subs) == 1 else 12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if 1e-4 < value < 1e5 else significant(value)))
     axis.set_minor_formatter(NullFormatter())

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import UsageError
 from ..losses import CrossEntropy, RescaledMSE, SupCon, rescaling
 from ..models import Network, load_network, wrap_module
 from ..models.heads import ProjectionHead
@@ -37,7 +38,11 @@ class PretrainModel(nn.Module):
 def build_network(settings: PretrainSettings) -> Network:
     """The untrained encoder that the settings name; weights are drawn from torch's global generator."""
     if settings.arch not in BUILDERS:
-        return load_network(settings.arch, weights="random", image_size=settings.image_size)
+        try:
+            return load_network(settings.arch, weights="random", image_size=settings.image_size)
+        except UsageError as error:
+            where = "--arch" if error.where == "--model" else error.where
+            raise UsageError(error.what, where=where, remedy=error.remedy) from None
     arguments: dict[str, Any] = {**settings.arch_arguments, "size": settings.image_size}
     encoder = build_small(settings.arch, **arguments)
     provenance = {"arch": settings.arch, "arch_arguments": arguments, "license": None, "weights": "random"}

@@ -114,6 +114,30 @@ class PretrainSettings(BaseModel):
             raise UsageError("Nesterov's step needs momentum above 0", where="--nesterov")
         return self
 
+    def idle(self) -> dict[str, str]:
+        """Settings that differ from their defaults and that nothing reads, each with the option that would.
+
+        Example:
+            >>> make_settings(loss="ce", temperature=0.5).idle()
+            {'temperature': '--loss supcon'}
+        """
+        readers = {
+            "temperature": (self.loss == "supcon", "--loss supcon"),
+            "kappa": (self.loss == "mse", "--loss mse"),
+            "m": (self.loss == "mse", "--loss mse"),
+            "label_smoothing": (self.loss == "ce", "--loss ce"),
+            "head_layers": (self.head == "mlp", "--head mlp"),
+            "head_dim": (self.head != "none", "--head linear or mlp"),
+            "attack_steps": (self.adversarial is not None, "--adversarial EPS"),
+            "attack_step_size": (self.adversarial is not None, "--adversarial EPS"),
+        }
+        fields = type(self).model_fields
+        return {
+            name: reader
+            for name, (read, reader) in readers.items()
+            if not read and getattr(self, name) != fields[name].default
+        }
+
     def lasting(self) -> dict[str, Any]:
         """The settings that determine the result, as plain values."""
         return self.model_dump(mode="json", exclude=set(FREE_SETTINGS))
@@ -140,6 +164,9 @@ def make_settings(**options: Any) -> PretrainSettings:
         return PretrainSettings(**options)
     except ValidationError as error:
         first = error.errors()[0]
+        said = first.get("ctx", {}).get("error")
+        if isinstance(said, UsageError):
+            raise said from None
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(
             f"{first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}",

@@ -101,7 +101,7 @@ class TerminalTable:
         console: Where to write; a new one on standard output when left out.
     """
 
-    COLUMNS = ("train_loss", "train_accuracy", "test_accuracy", "nc1", "nc1_test", "head_nc1")
+    COLUMNS = ("train_loss", "train_accuracy", "test_accuracy", "nc1", "nc1_test", "head_nc1", "robust_accuracy")
 
     def __init__(self, epochs: int, console: Any = None) -> None:
         from rich.console import Console

@@ -59,7 +59,13 @@ def load_classifier(
     """
     path = Path(run)
     if path.is_dir():
-        path = path / "checkpoints" / "best.safetensors"
+        folder, path = path, path / "checkpoints" / "best.safetensors"
+        if not path.is_file() and (folder / "checkpoints" / "final.safetensors").is_file():
+            raise CheckpointError(
+                "the run holds a pre-trained encoder and no classifier",
+                where=str(run),
+                remedy=f"tune it first: nctransfer tune DATA --model {run}",
+            )
         if not path.is_file():
             raise CheckpointError("the run holds no tuned model", where=str(run), remedy="finish it with --resume")
     elif not path.is_file():

@@ -65,8 +65,11 @@ class TunedNetwork(nn.Module):
         if not method.needs_unit and unit is not None:
             raise UsageError(f"method {method.name!r} tunes no single unit, got {unit!r}", remedy="leave the unit out")
         if unit is not None and unit not in network.layer_shapes:
-            network.check_name(unit)
-            raise UsageError(f"{unit!r} cannot be tuned alone", remedy=f"one of {', '.join(network.units)}")
+            raise UsageError(
+                f"{network.name} has no unit {unit!r} that can be tuned alone",
+                where="the unit",
+                remedy=f"one of {', '.join(network.units)}",
+            )
         self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
         self.skip = method.make_skip(network, unit) if method.make_skip and unit else None
         self.classifier = nn.Linear(network.feature_dim, num_classes)

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from ..data import DataBundle
+from ..errors import UsageError
 from ..models import Network
 from ..runs import RunFolder, describe_environment, load_tensors
 from ..runs.ledger import Ledger
@@ -59,8 +60,12 @@ def run_transfer(
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
     with _Desk(Path(out), config, resume, overwrite) as desk:
         bench = Workbench(settings, bundle=bundle, module=module, watch=watch, skipped_csv=desk.path / "skipped.csv")
-        if unit is not None:
-            bench.network.check_name(unit)
+        if unit is not None and unit not in bench.network.layer_shapes:
+            raise UsageError(
+                f"{bench.network.name} has no unit {unit!r}",
+                where="--layer",
+                remedy=f"one of {', '.join(bench.network.units)}",
+            )
         ledger = desk.ledger
         layers = ledger.once("layers", lambda: measure_layers(bench))
         _say_layers(bench, layers)
@@ -154,7 +159,8 @@ def _opening_of(kind: str, bench: Workbench, layers: list[dict[str, Any]]) -> di
         "seed": bench.settings.seed,
         "versions": environment["versions"],
         "hardware": {key: environment[key] for key in ("processor", "cores", "devices")} | bench.runtime.describe(),
-        "warnings": [
+        "warnings": bench.notes
+        + [
             note.removeprefix("warning:").strip()
             for note in bench.bundle.report.get("notes", [])
             if note.startswith("warning:")

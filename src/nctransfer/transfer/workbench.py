@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -62,6 +63,9 @@ class Workbench:
         torch.manual_seed(settings.seed)  # `--weights random` must give every process, and every run, the same network
         self.network = _network(settings, module)
         self.network.to(self.runtime.device).eval()
+        self.notes = [] if module is not None else _seen_before(settings, self.bundle)
+        for note in self.notes:
+            self.watch.say(f"warning: {note}")
         self.num_classes = len(self.bundle.class_names)
         self._skip_probes: dict[str, ChosenProbe] = {}
 
@@ -273,6 +277,26 @@ def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) ->
             skipped_csv=skipped_csv,
             download=settings.download,
         )
+
+
+def _seen_before(settings: TransferSettings, bundle: DataBundle) -> list[str]:
+    """What must be said of a network that was pre-trained here, on the very data set that it is now tuned on."""
+    try:
+        config = json.loads((Path(settings.model) / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    if config.get("verb") != "pretrain" or config.get("data") not in (bundle.name, str(settings.data)):
+        return []
+    drawn = bundle.report.get("source", {}).get("drawn") or []
+    if "test" in drawn and config.get("seed") != settings.seed:
+        return [
+            "the network was pre-trained on this data set with another seed, so it has been trained on images of this "
+            f"test split: its test accuracy says nothing (use --seed {config.get('seed')})"
+        ]
+    return [
+        "the network was pre-trained on the training and validation images of this data set: what is chosen on "
+        "validation is chosen on images that it knows"
+    ]
 
 
 def _network(settings: TransferSettings, module: nn.Module | Network | None) -> Network:
