@@ -34,7 +34,7 @@ def test_speed():
 
 def test_memory():
     rows = {row["what"]: row for row in latest("metrics_memory_*.json")["rows"] if "what" in row}
-    few, wide = numbers(r"takes (\d+) MiB above the features.*?takes (\d+) MiB")
+    few, wide = numbers(r"takes (\d+) MiB above the features.*?together take (\d+) MiB")
     assert few == round(rows["nc1, N=50,000 D=2,048 K=100"]["MiB"])
     assert wide == round(rows["NC1 to NC4, CDNV, ranks, N=2,000 D=1,000,000 K=10"]["MiB"])
 
@@ -45,6 +45,6 @@ def test_calibration():
         r"Of its (\d+) cells, .*? in (\d+); calibrated NC1 answers every draw of (\d+) of them, in (\d+) within"
     )
     assert quoted == [summary[key] for key in ("cells", "separated", "separated and answered", "within 5 %")]
-    fresh, own = (latest(f"calibration_quick{seed}_*.json")["summary"] for seed in ("_seed1", ""))
+    fresh, own = (latest(f"calibration_quick_{which}*.json")["summary"] for which in ("seed1", "[!s]"))
     quoted = numbers(r"not set on, (\d+) of (\d+) .*? set on, (\d+) of (\d+)")
     assert quoted == [one[key] for one in (fresh, own) for key in ("within 5 %", "separated and answered")]
