@@ -154,5 +154,5 @@ def test_a_method_that_needs_a_unit_says_so(pretrained):
         TunedNetwork(pretrained, METHODS["layer"], None, CLASSES)
     with pytest.raises(UsageError, match="tunes no single unit"):
         TunedNetwork(pretrained, METHODS["linear"], pretrained.units[0], CLASSES)
-    with pytest.raises(UsageError, match="no layer 'nonsense'"):
+    with pytest.raises(UsageError, match="no unit 'nonsense'"):
         TunedNetwork(pretrained, METHODS["scl"], "nonsense", CLASSES)
