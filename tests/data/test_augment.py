@@ -150,7 +150,7 @@ def test_bad_input_is_named(images):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_device_gives_nearly_the_pixels_of_the_host(images):
     here = augment(images, 5, seed=0, epoch=0, indices=INDICES)
     there = augment(images.cuda(), 5, seed=0, epoch=0, indices=INDICES).cpu()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import torchvision
 from PIL import Image
 
@@ -184,7 +185,7 @@ def test_the_hub_needs_its_extra(monkeypatch):
 
 
 def test_the_hub_library_reads_a_local_set(tmp_path, make_parquet, monkeypatch):
-    pytest.importorskip("datasets", reason="the extra `hub` is not installed")
+    pytest.importorskip("datasets", reason="datasets (the extra `hub`) is not installed")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     images = make_parquet(tmp_path / "set" / "train-00000-of-00001.parquet", [0, 1] * 5)
     make_parquet(tmp_path / "set" / "test-00000-of-00001.parquet", [0, 1], first_seed=20)
@@ -194,7 +195,6 @@ def test_the_hub_library_reads_a_local_set(tmp_path, make_parquet, monkeypatch):
 
 
 def test_torch_data_sets():
-    torch = pytest.importorskip("torch")
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (20, 3, 6, 5), dtype=np.uint8))
     labels = torch.arange(20) % 2
     expected = pixels[4].permute(1, 2, 0).numpy()
@@ -218,7 +218,9 @@ def test_torch_data_sets():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not os.environ.get("NCTRANSFER_DATA"), reason="NCTRANSFER_DATA is not set")
+@pytest.mark.skipif(
+    not os.environ.get("NCTRANSFER_DATA"), reason="the folder of real data is missing: NCTRANSFER_DATA is not set"
+)
 @pytest.mark.parametrize(
     ("name", "num_classes", "size"), [("cifar10", 10, 32), ("cifar100", 100, 32), ("mnist", 10, 28)]
 )

@@ -110,7 +110,7 @@ def test_logger_follows_every_layer_in_one_pass():
 
 
 def lightning_parts():
-    lightning = pytest.importorskip("lightning.pytorch")
+    lightning = pytest.importorskip("lightning.pytorch", reason="lightning (the extra `lightning`) is not installed")
 
     class Classifier(lightning.LightningModule):
         """Keeps the features of the epoch in hand, as the callback must have seen them."""
@@ -169,7 +169,7 @@ def test_lightning_is_named_when_it_is_missing(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_statistics_on_a_gpu_equal_those_on_the_cpu():
     features, labels = samples()
     statistics = metrics.ClassStatistics(3, 6, scatter=True, device="cuda")

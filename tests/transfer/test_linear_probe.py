@@ -332,7 +332,7 @@ def test_accuracy_counts_rows():
 @pytest.mark.gpu
 def test_same_objectives_on_a_gpu():
     if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
+        pytest.skip("no CUDA device")
     features, labels = blobs(500, 64, 10)
     here = fit_probe_path(features, labels, num_classes=10)
     for one, other in zip(here, fit_probe_path(features.cuda(), labels, num_classes=10), strict=True):
