@@ -69,9 +69,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The folder; runs/paper-SCALE if left out.")] = None,
     cluster: Annotated[str | None, typer.Option(help="local or slurm: submit the cells with submitit.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Processes that share the work; on a CPU as many as cores is fastest.")
-    ] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the cells and the cores.")] = 1,
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes after which to stop; the same command goes on.")
     ] = None,

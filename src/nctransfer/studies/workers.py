@@ -1,4 +1,4 @@
-"""Several processes on one machine that share a folder's cells: on a CPU small networks gain more from that than from threads."""
+"""Several processes on one machine that share a folder's cells and the machine's cores."""
 
 from __future__ import annotations
 
