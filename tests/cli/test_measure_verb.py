@@ -52,7 +52,7 @@ def test_table_and_picture(samples, tmp_path, capsys):
     np.savez(tmp_path / "set.npz", features=features, labels=labels)
     code, out, _ = run(capsys, tmp_path / "set.npz", "--plot", tmp_path / "picture.png")
     assert code == 0
-    for word in ("nc1", "cdnv", "collapsed", "NC1 and VCI weigh by sample", "needs the classifier"):
+    for word in ("nc1", "cdnv", "collapsed", "NC1 and VCI weigh by sample", "needs a file that holds"):
         assert word in out
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 

@@ -139,7 +139,7 @@ def test_command_line(tmp_path, capsys):
     assert code == 0
     assert "no more structure than chance" in said
     assert not any(word in said for word in ("strongly collapsed", "partly collapsed", "near the simplex"))
-    assert "save its weight (and bias) in the file" in said
+    assert "a file that holds the classifier's weight (and bias) too" in said
     code, out, err = _command(capsys, tmp_path / "noise.npz", "--plot", tmp_path / "no" / "picture.png")
     assert (code, out) == (2, "")
     assert "the folder is not there" in err

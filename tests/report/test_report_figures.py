@@ -136,3 +136,12 @@ def test_theme_colours_become_variables() -> None:
     svg = draw("probe", 1, 1, lambda canvas: canvas.add_subplot().set_title("t"))
     assert "var(--ink, #1b1f27)" in svg
     assert not re.search(r"(?<!, )#1b1f27", svg)
+
+
+def test_curves_join_what_was_measured_every_few_epochs():
+    sparse = [0.5, None, None, 0.25, None, 0.125]
+    drawing = figures.curves([Series("NC1", sparse)], "sparse", log=True, label="NC1")
+    line = re.search(r'<path d="([^"]*)" clip-path="[^"]*" style="[^"]*stroke-width: 1.4', drawing)
+    assert line is not None
+    assert len(re.findall(r"[ML] ", line[1])) == 3, "one stroke through the three values"
+    assert line[1].count("M ") == 1

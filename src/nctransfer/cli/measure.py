@@ -131,10 +131,12 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool, what: str = "samples"
 
 
 def _in_a_file(reason: str) -> str:
-    """Why a number is missing, in the words of the command line, where a weight is passed in the file.
+    """Why a number is missing, in the words of the command line, where only a file can bring a weight.
 
     Example:
         >>> _in_a_file("not asked for: pass weight")
-        'needs the classifier: save its weight (and bias) in the file'
+        "needs a file that holds the classifier's weight (and bias) too"
     """
-    return "needs the classifier: save its weight (and bias) in the file" if reason.endswith("pass weight") else reason
+    return (
+        "needs a file that holds the classifier's weight (and bias) too" if reason.endswith("pass weight") else reason
+    )

@@ -6,7 +6,6 @@ fractions, None marks what is missing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -218,12 +217,12 @@ def curves(
         axes = canvas.add_subplot()
         for index, item in enumerate(shown):
             marker, colour, dash = STYLES.get(item.key, OTHERS[index % 6])
+            # What was measured every few epochs is joined across those in between.
             epochs = steps or range(1, len(item.values) + 1)
-            heights = [math.nan if value is None else value for value in item.values]
-            known = sum(value is not None for value in item.values)
-            few = marker if known <= 15 else None
+            known = [(epoch, value) for epoch, value in zip(epochs, item.values, strict=False) if value is not None]
+            few = marker if len(known) <= 15 else None
             title = shorten(visible(item.title), 28)
-            axes.plot(epochs, heights, dash, color=colour, marker=few, markersize=4, label=title)
+            axes.plot(*zip(*known, strict=True), dash, color=colour, marker=few, markersize=4, label=title)
         if log:
             axes.set_yscale("log")
             logarithmic(axes.yaxis)
