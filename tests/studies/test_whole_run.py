@@ -25,7 +25,7 @@ UNDEFINED_SO_SMALL = (
     "middle unit",  # needs three units
     "goes with accuracy",  # the calibrated NC1 may be refused
     "goes with better accuracy",  # a hundred test images may give all models the same accuracy
-    "go with better accuracy",
+    "the better the accuracy",
 )
 
 

@@ -1,13 +1,13 @@
-"""Encoders that several studies share: by loss and head, and by diversity (augmentation and adversarial training)."""
+"""Cells that several studies share: encoders by loss and head or by diversity (augmentation, attacks), and tuned networks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .cells import Cell, encoder
-from .scales import Scale
+from .cells import Cell, encoder, tuning
+from .scales import Backbone, Scale
 
-__all__ = ["HEADED", "by_diversity", "by_loss", "head_settings", "pretrained"]
+__all__ = ["HEADED", "by_diversity", "by_loss", "head_settings", "pretrained", "tuned_backbone"]
 
 HEADED = {"ce": "CE", "mse": "MSE", "supcon": "SupCon"}
 """Losses of Figure 1 and their titles."""
@@ -38,6 +38,15 @@ def by_loss(
     """An encoder by loss and number of projection layers."""
     own = {**scale.by_loss.get(loss, {}), **(scale.by_loss.get(f"{loss} with head", {}) if layers else {})}
     return pretrained(scale, seed, network, data, loss=loss, **head_settings(layers), **own)
+
+
+def tuned_backbone(
+    scale: Scale, seed: int, backbone: Backbone, data: dict[str, Any], method: str, unit: str | None = None
+) -> Cell:
+    """A network of Table 2 tuned on ``data``; an encoder of the scale sees images of its own size."""
+    network: Cell | str = backbone.network or by_loss(scale, seed, scale.network, "ce", 0)
+    size = backbone.image_size if backbone.network else None
+    return tuning(network, data, seed, method=method, unit=unit, image_size=size, epochs=scale.tuning_epochs)
 
 
 def by_diversity(scale: Scale, seed: int) -> dict[str, Cell]:

@@ -1,17 +1,18 @@
 """Figure 11: tuning a layer makes it and all later layers more collapsed on downstream data, a skip connection more so.
 
-Cells: the cross-entropy encoder of Table 1, tuned on a small downstream set by every method at every unit; NC1 of each
-layer before and after. A.3.3 warns that full fine-tuning collapses most and need not transfer best.
+Cells: the cross-entropy encoder of Table 1, tuned on a small downstream set by every method at every unit, and the first
+released network of Table 2, whose tunings the two studies share; NC1 of each layer before and after. A.3.3 warns that
+full fine-tuning collapses most and need not transfer best.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .cells import Cell, transfer, tuning
-from .families import by_loss
+from .cells import Cell, transfer
+from .families import by_loss, tuned_backbone
 from .panels import axis, mean, over_seeds, plot, series, table
-from .scales import Scale
+from .scales import Backbone, Scale
 from .study import Findings, Outcome, Study, at
 from .verdicts import Verdict, above, correlation
 
@@ -23,89 +24,119 @@ PAPER = {
 }
 
 
-def cells(scale: Scale, seed: int) -> dict[str, Cell]:
-    network = by_loss(scale, seed, scale.network, "ce", 0)
-    made = {"encoder": network, "before": transfer(network, scale.tuned, seed, layers=True, probe=False)}
-    for label, method, unit in _runs(scale):
-        made[label] = tuning(network, scale.tuned, seed, method=method, unit=unit, epochs=scale.tuning_epochs)
-    return made
+def _subjects(scale: Scale) -> list[tuple[Backbone, dict[str, Any]]]:
+    """The encoder pre-trained on the source with its small downstream set, and the first released network of Table 2."""
+    own = Backbone(None, "Table 1's encoder", 0, {}, scale.tuned_units)
+    released = [
+        (backbone, next(iter(backbone.data.values()))) for backbone in scale.backbones if backbone.network is not None
+    ]
+    return [(own, scale.tuned), *released[:1]]
 
 
-def _runs(scale: Scale) -> list[tuple[str, str, str | None]]:
-    units = [(f"{method} {unit}", method, unit) for unit in scale.tuned_units for method in ("layer", "scl")]
+def _runs(backbone: Backbone) -> list[tuple[str, str, str | None]]:
+    units = [(f"{method} {unit}", method, unit) for unit in backbone.units for method in ("layer", "scl")]
     return [("linear", "linear", None), *units, ("full", "full", None)]
 
 
+def _key(backbone: Backbone, label: str) -> str:
+    return f"{backbone.title} | {label}"
+
+
+def cells(scale: Scale, seed: int) -> dict[str, Cell]:
+    made = {}
+    for backbone, data in _subjects(scale):
+        network: Cell | str = backbone.network or by_loss(scale, seed, scale.network, "ce", 0)
+        size = backbone.image_size if backbone.network else None
+        made[_key(backbone, "before")] = transfer(network, data, seed, layers=True, probe=False, image_size=size)
+        for label, method, unit in _runs(backbone):
+            made[_key(backbone, label)] = tuned_backbone(scale, seed, backbone, data, method, unit)
+    return made
+
+
 def findings(outcome: Outcome) -> Findings:
-    labels = [label for label, _, _ in _runs(outcome.scale)]
-    nc1 = {label: outcome.each(label, "nc1") for label in labels}
-    accuracy = {label: outcome.each(label, "test_accuracy") for label in labels}
-    rows = range(len(outcome.seeds))
-    tuned = [label for label in labels if label not in ("linear", "full")]
-    claims = [*_layer_claims(outcome, nc1)]
-    claims.append(
+    claims: list[Verdict] = []
+    panels: list[dict[str, Any]] = []
+    for backbone, _ in _subjects(outcome.scale):
+        labels = [label for label, _, _ in _runs(backbone)]
+        nc1 = {label: outcome.each(_key(backbone, label), "nc1") for label in labels}
+        accuracy = {label: outcome.each(_key(backbone, label), "test_accuracy") for label in labels}
+        before = outcome.each(_key(backbone, "before"), "layers", -1, "nc1")
+        claims += [*_layer_claims(backbone, nc1, before), *_accuracy_claims(backbone, nc1, accuracy)]
+        panels += [*_plots(outcome, backbone, nc1, accuracy), _table(backbone, before, nc1, accuracy)]
+    return Findings(claims, panels, [f"The paper: {PAPER['text']}."], CAUSES)
+
+
+def _layer_claims(backbone: Backbone, nc1: dict[str, list[Any]], before: list[Any]) -> list[Verdict]:
+    made = []
+    for unit in backbone.units:
+        layer, scl = nc1[f"layer {unit}"], nc1[f"scl {unit}"]
+        where = f"{backbone.title}, {unit}"
+        made.append(
+            above(f"{where}: layer FT makes the penultimate features more collapsed", before, layer, "fall of NC1")
+        )
+        made.append(
+            above(
+                f"{where}: SCL FT collapses them more than layer FT", layer, scl, "NC1 after layer FT less after SCL FT"
+            )
+        )
+    return made
+
+
+def _accuracy_claims(backbone: Backbone, nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]) -> list[Verdict]:
+    others = [label for label in nc1 if label != "full"]
+    rows = range(len(nc1["full"]))
+    where = backbone.title
+    return [
         correlation(
-            "Over models with one tuned unit, more collapsed penultimate features go with better accuracy",
-            [[(nc1[label][row], accuracy[label][row]) for label in ["linear", *tuned]] for row in rows],
+            f"{where}: the more collapsed the penultimate features after tuning one unit, the better the accuracy",
+            [[(nc1[label][row], accuracy[label][row]) for label in others] for row in rows],
             -1,
             "NC1 and test accuracy",
-        )
-    )
-    others = [_best(nc1, [*tuned, "linear"], row, min) for row in rows]
-    best = [_best(accuracy, [*tuned, "linear"], row, max) for row in rows]
-    claims.append(
-        above("Full fine-tuning collapses most (A.3.3)", others, nc1["full"], "NC1 of the next less NC1 of full")
-    )
-    claims.append(
-        above("and yet another method transfers better (A.3.3)", best, accuracy["full"], "difference in accuracy")
-    )
-    return Findings(
-        claims,
-        [*_plots(outcome, labels, nc1, accuracy), _table(outcome, labels, nc1, accuracy)],
-        [f"The paper: {PAPER['text']}."],
-        CAUSES,
-    )
+        ),
+        above(
+            f"{where}: full fine-tuning collapses most (A.3.3)",
+            [_best(nc1, others, row, min) for row in rows],
+            nc1["full"],
+            "NC1 of the next less NC1 of full",
+        ),
+        above(
+            f"{where}: yet another method transfers better than full fine-tuning (A.3.3)",
+            [_best(accuracy, others, row, max) for row in rows],
+            accuracy["full"],
+            "difference in accuracy",
+        ),
+    ]
 
 
 def _best(values: dict[str, list[Any]], labels: list[str], row: int, pick: Any) -> float | None:
     return pick((values[label][row] for label in labels if values[label][row] is not None), default=None)
 
 
-def _layer_claims(outcome: Outcome, nc1: dict[str, list[Any]]) -> list[Verdict]:
-    made = []
-    before = outcome.each("before", "layers", -1, "nc1")
-    for unit in outcome.scale.tuned_units:
-        layer, scl = nc1[f"layer {unit}"], nc1[f"scl {unit}"]
-        made.append(
-            above(f"Layer FT of {unit} makes the penultimate features more collapsed", before, layer, "fall of NC1")
-        )
-        made.append(
-            above(
-                f"SCL FT of {unit} collapses them more than layer FT", layer, scl, "NC1 of layer FT less that of SCL FT"
-            )
-        )
-    return made
-
-
-def _plots(outcome: Outcome, labels: list[str], nc1: dict[str, Any], accuracy: dict[str, Any]) -> list[dict[str, Any]]:
+def _plots(
+    outcome: Outcome, backbone: Backbone, nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]
+) -> list[dict[str, Any]]:
     drawn = []
-    for label in ["before", *(label for label in labels if label != "linear")]:
-        curves = [[layer["nc1"] for layer in layers or []] for layers in outcome.each(label, "layers")]
+    for label in ["before", *(label for label in nc1 if label != "linear")]:
+        curves = [[layer["nc1"] for layer in layers or []] for layers in outcome.each(_key(backbone, label), "layers")]
         depth = max((len(curve) for curve in curves), default=0)
         heights = [[at(curve, row) for curve in curves] for row in range(depth)]
         drawn.append(series(label, [float(row + 1) for row in range(depth)], heights))
     left = plot(
-        "NC1 of each layer on downstream training images before and after tuning; the last is what the classifier sees.",
+        f"{backbone.title}: NC1 of each layer on downstream training images before and after tuning; the last is what the "
+        "classifier sees.",
         "Lines of NC1 over layers: before tuning and after each method.",
         axis("layer"),
         axis("NC1, downstream", log=True),
         drawn,
     )
-    kinds = {"linear probe": ["linear"], "layer FT": [], "SCL FT": [], "full FT": ["full"]}
-    kinds["layer FT"] = [label for label in labels if label.startswith("layer")]
-    kinds["SCL FT"] = [label for label in labels if label.startswith("scl")]
+    kinds = {
+        "linear probe": ["linear"],
+        "layer FT": [label for label in nc1 if label.startswith("layer")],
+        "SCL FT": [label for label in nc1 if label.startswith("scl")],
+        "full FT": ["full"],
+    }
     right = plot(
-        "Penultimate NC1 against test accuracy over tuned models.",
+        f"{backbone.title}: penultimate NC1 against test accuracy over tuned models.",
         "Points of test accuracy over NC1, one kind of mark for each method.",
         axis("NC1, downstream training images", log=True),
         axis("test accuracy (%)", percent=True),
@@ -117,13 +148,14 @@ def _plots(outcome: Outcome, labels: list[str], nc1: dict[str, Any], accuracy: d
     return [left, right]
 
 
-def _table(outcome: Outcome, labels: list[str], nc1: dict[str, Any], accuracy: dict[str, Any]) -> dict[str, Any]:
-    before = outcome.each("before", "layers", -1, "nc1")
+def _table(
+    backbone: Backbone, before: list[Any], nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]
+) -> dict[str, Any]:
     rows = [
-        [label, over_seeds(before), over_seeds(nc1[label]), over_seeds(accuracy[label], percent=True)]
-        for label in labels
+        [label, over_seeds(before), over_seeds(nc1[label]), over_seeds(accuracy[label], percent=True)] for label in nc1
     ]
-    return table("Tuned models.", ["Method and unit", "NC1 before", "NC1 after", "Test accuracy (%)"], rows)
+    columns = ["Method and unit", "NC1 before", "NC1 after", "Test accuracy (%)"]
+    return table(f"{backbone.title}: tuned models.", columns, rows)
 
 
 CAUSES: dict[str, str] = {}

@@ -25,7 +25,7 @@ class Backbone:
     Args:
         network: Name; None for the cross-entropy encoder that the scale pre-trains.
         title: As the page calls it.
-        image_size: Side of the input in pixels.
+        image_size: Side of the input in pixels; for the encoder that the scale pre-trains, its own.
         data: Downstream data sets by title.
         units: Units to tune.
         paper: Its column in the paper's tables.
@@ -126,6 +126,7 @@ SMOKE = Scale(
 _CIFAR100_SOME: Spec = {"name": "cifar100", "classes": [0, 10], "per_class": 100, "test_per_class": 100}
 _CIFAR100_OTHERS: Spec = {"name": "cifar100", "classes": [20, 40], "per_class": 200, "test_per_class": 100}
 _CIFAR10_MINI: Spec = {"name": "cifar10", "per_class": 500, "test_per_class": 500}
+_CIFAR10_SMALL: Spec = {"name": "cifar10", "per_class": 100, "test_per_class": 500}
 _MNIST_MINI: Spec = {"name": "mnist", "per_class": 300, "test_per_class": 300}
 _RESNET20: Spec = {"arch": "cifar_resnet20", "image_size": 32}
 # Weights this many and images this few are learnt by heart only without augmentation.
@@ -161,7 +162,7 @@ MINI = Scale(
         "MLP on MNIST": (_MNIST_MINI, _MLP_MINI),
         "MLP on CIFAR-10": (_CIFAR10_MINI, _MLP_MINI),
     },
-    tuned={"name": "cifar10", "per_class": 100, "test_per_class": 500},
+    tuned=_CIFAR10_SMALL,
     tuned_units=("layer1.0", "layer2.0", "layer3.0"),
     backbones=(
         Backbone(
@@ -178,6 +179,15 @@ MINI = Scale(
                 },
             },
             ("blocks.0", "blocks.2", "blocks.4", "blocks.6"),
+        ),
+        # The cells of Figure 11: no network is tuned twice.
+        Backbone(
+            None,
+            "ResNet-20 of 10 classes",
+            32,
+            {"CIFAR-10": _CIFAR10_SMALL},
+            ("layer1.0", "layer2.0", "layer3.0"),
+            "ResNet18",
         ),
     ),
     images_per_second=550,

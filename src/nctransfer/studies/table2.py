@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .cells import Cell, tuning
-from .families import by_loss
+from .cells import Cell
+from .families import tuned_backbone
 from .panels import axis, over_seeds, plot, series, table
 from .scales import Backbone, Scale
 from .study import Findings, Outcome, Study, at
@@ -53,23 +53,10 @@ def _label(backbone: Backbone, data: str, method: str, unit: str | None = None) 
 def cells(scale: Scale, seed: int) -> dict[str, Cell]:
     made: dict[str, Cell] = {}
     for backbone in scale.backbones:
-        network: Cell | str = backbone.network or by_loss(scale, seed, scale.network, "ce", 0)
+        runs = [("linear", None), ("full", None), *((m, unit) for unit in backbone.units for m in ("layer", "scl"))]
         for data, spec in backbone.data.items():
-            for method in ("linear", "full"):
-                made[_label(backbone, data, method)] = tuning(
-                    network, spec, seed, method=method, image_size=backbone.image_size, epochs=scale.tuning_epochs
-                )
-            for unit in backbone.units:
-                for method in ("layer", "scl"):
-                    made[_label(backbone, data, method, unit)] = tuning(
-                        network,
-                        spec,
-                        seed,
-                        method=method,
-                        unit=unit,
-                        image_size=backbone.image_size,
-                        epochs=scale.tuning_epochs,
-                    )
+            for method, unit in runs:
+                made[_label(backbone, data, method, unit)] = tuned_backbone(scale, seed, backbone, spec, method, unit)
     return made
 
 
