@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
+from scipy.linalg import eigh_tridiagonal
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from ..errors import DataError, UsageError
@@ -75,18 +81,19 @@ def rank_of(source: Samples, *, centered: bool, tolerance: float | None = None) 
     starts = [0, *stops[:-1]]
     dim = means.shape[1]
     buffer = source.features.new_empty(0, dim)
-    for label, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        index = source.order[start:stop].to(source.features.device)
-        centre = means[label] if centered else None
-        if len(index) <= MOST_ROWS and len(index) * dim * 4 > CLASS_BYTES:
-            rank = _rank_by_gram(source, index, centre)
-        else:
-            # One buffer for all classes: a fresh one for each costs as much in page faults as the copy itself.
-            buffer = buffer if len(buffer) >= len(index) else source.features.new_empty(len(index), dim)
-            rows = torch.index_select(source.features, 0, index, out=buffer[: len(index)])
-            rank = _rank_by_lanczos(rows.to(source.device, source.fast_dtype), centre, tolerance)
-        if rank is not None:
-            ranks.append(rank)
+    with _one_blas_thread():
+        for label, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            index = source.order[start:stop].to(source.features.device)
+            centre = means[label] if centered else None
+            if len(index) <= MOST_ROWS and len(index) * dim * 4 > CLASS_BYTES:
+                rank = _rank_by_gram(source, index, centre)
+            else:
+                # One buffer for all classes: a fresh one for each costs as much in page faults as the copy itself.
+                buffer = buffer if len(buffer) >= len(index) else source.features.new_empty(len(index), dim)
+                rows = torch.index_select(source.features, 0, index, out=buffer[: len(index)])
+                rank = _rank_by_lanczos(rows.to(source.device, source.fast_dtype), centre, tolerance)
+            if rank is not None:
+                ranks.append(rank)
     if not ranks:
         raise DataError(
             f"all {'deviations' if centered else 'features'} are zero, so there is no rank",
@@ -110,6 +117,16 @@ def _rank_by_lanczos(rows: Tensor, centre: Tensor | None, tolerance: float) -> f
     exact = rows.double() if rows.numel() < 4096 else rows
     energy = float(torch.linalg.vector_norm(exact, dim=1).double().square().sum())
     return energy / min(energy, largest_eigenvalue(rows, tolerance))
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """NumPy's products in one thread: its waiting threads would take the cores from torch's."""
+    return _blas().limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _rank_by_gram(source: Samples, index: Tensor, centre: Tensor | None) -> float | None:
@@ -140,32 +157,45 @@ def largest_eigenvalue(rows: Tensor, tolerance: float) -> float:
     if size <= 32:
         exact = tall.double()
         return float(torch.linalg.eigvalsh(exact.T @ exact)[-1])
-    generator = torch.Generator().manual_seed(0)
-    vector = torch.randn(size, generator=generator, dtype=torch.float64).to(rows)
-    basis = torch.empty(min(MOST_STEPS, size) + 1, size, dtype=rows.dtype, device=rows.device)
-    basis[0] = vector / torch.linalg.vector_norm(vector)
+    apply = _products(tall)
+    vector = np.random.default_rng(0).standard_normal(size)
+    basis = np.empty((min(MOST_STEPS, size) + 1, size))
+    basis[0] = vector / np.linalg.norm(vector)
     diagonal: list[float] = []
     beside: list[float] = []
     value = 0.0
     for step in range(min(MOST_STEPS, size)):
-        product = tall.T @ (tall @ basis[step])
-        diagonal.append(float(product @ basis[step]))
-        product.sub_(basis[step], alpha=diagonal[-1])
-        if step:
-            product.sub_(basis[step - 1], alpha=beside[-1])
-        # What rounding has left of the earlier vectors is taken away as well.
+        product = apply(basis[step])
+        # The two neighbours, and what rounding has left of the earlier vectors.
         known = basis[: step + 1]
-        product -= (known @ product) @ known
-        length = float(torch.linalg.vector_norm(product))
+        along = known @ product
+        product -= along @ known
+        diagonal.append(float(along[-1]))
+        length = float(np.linalg.norm(product))
         if step % (2 if step < 8 else 4) == 1 or length == 0 or step == len(basis) - 2:
-            matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))
-            off = torch.tensor(beside, dtype=torch.float64)
-            values, vectors = torch.linalg.eigh(matrix + torch.diag(off, 1) + torch.diag(off, -1))
+            last = (max(step - 1, 0), step)
+            values, vectors = eigh_tridiagonal(diagonal, beside, select="i", select_range=last, check_finite=False)
             value = float(values[-1])
             residual = length * abs(float(vectors[-1, -1]))
-            gap = value - float(values[-2]) if len(values) > 1 else value
+            gap = value - float(values[-2]) if step else value
             if min(residual, residual**2 / max(gap, 1e-300)) <= tolerance * value or length <= tolerance * value * 1e-3:
                 break
         beside.append(length)
         basis[step + 1] = product / length
     return value
+
+
+def _products(tall: Tensor) -> Callable[[np.ndarray], np.ndarray]:
+    """v -> tallᵀ(tall v) in float64, computed in the precision of ``tall``.
+
+    On the CPU by NumPy, whose BLAS multiplies a matrix with a vector in less time than torch's.
+    """
+    if tall.device.type == "cpu":
+        array = tall.numpy()
+        return lambda vector: (array.T @ (array @ vector.astype(array.dtype))).astype(np.float64)
+
+    def apply(vector: np.ndarray) -> np.ndarray:
+        product = tall.T @ (tall @ torch.from_numpy(vector).to(tall))
+        return product.double().cpu().numpy()
+
+    return apply
