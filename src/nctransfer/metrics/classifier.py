@@ -152,22 +152,29 @@ def agreement_of(source: Samples, spectrum: Spectrum, read: Deviations, weight: 
     base = base - base.mean(1, keepdim=True)
     halves = coordinates.square().sum(1) / 2
     present = source.present.to(device)
+    place = torch.full((len(weight),), -1, device=device)
+    place[present] = torch.arange(len(present), device=device)
     longest = float(torch.linalg.vector_norm(weight, dim=1).max())
     rounding = torch.finfo(read.projections.dtype).eps * 64
     reach = float(torch.linalg.vector_norm(coordinates, dim=1).max())
     # Sums in the products' own type: what that rounds is within the tolerance below which rows are decided again.
     short = read.projections.dtype
-    base, starts, coordinates, halves = (part.to(short) for part in (base, starts, coordinates, halves))
+    at_centre = (starts @ coordinates.T - halves).to(short)
+    base, coordinates = base.to(short), coordinates.to(short)
     labels, agreed = source.labels[read.index.cpu()].to(device), 0
-    for start in range(0, len(labels), 16384):
-        span = slice(start, start + 16384)
+    for start in range(0, len(labels), 4096):
+        span = slice(start, start + 4096)
         own = labels[span]
-        scores = base[own] + read.logits[span]
-        nearness = (starts[own] + read.projections[span]) @ coordinates.T - halves
         length = read.lengths[span].sqrt().to(short)
-        unsure = _unsure(scores, rounding * (length * longest + base.abs().amax()))
-        unsure |= _unsure(nearness, rounding * (length + reach) * reach)
-        same = scores.argmax(1) == present[nearness.argmax(1)]
+        scores = base[own] + read.logits[span]
+        best, chosen = scores.max(1)
+        unsure = best - _others(scores, chosen) <= rounding * (length * longest + base.abs().amax())
+        nearness = torch.addmm(at_centre[own], read.projections[span], coordinates.T)
+        chosen = place[chosen]
+        known, chosen = chosen >= 0, chosen.clamp_min(0)
+        ahead = nearness.gather(1, chosen[:, None])[:, 0] - _others(nearness, chosen)
+        unsure |= known & (ahead.abs() <= rounding * (length + reach) * reach)
+        same = known & (ahead > 0)
         rows = unsure.nonzero().flatten()
         for some in rows.split(max(1, (32 << 20) // (8 * max(weight.shape)))):
             exact = source.features[read.index[span][some.to(read.index.device)]].to(device, torch.float64)
@@ -177,8 +184,6 @@ def agreement_of(source: Samples, spectrum: Spectrum, read: Deviations, weight: 
     return agreed / len(labels)
 
 
-def _unsure(scores: Tensor, tolerance: Tensor) -> Tensor:
-    if scores.shape[1] < 2:
-        return torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
-    best = scores.amax(1)
-    return (scores >= (best - tolerance)[:, None]).sum(1) > 1
+def _others(scores: Tensor, chosen: Tensor) -> Tensor:
+    """The best score of each row but for the chosen one, which is overwritten."""
+    return scores.scatter_(1, chosen[:, None], -torch.inf).amax(1)
