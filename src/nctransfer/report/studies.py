@@ -73,10 +73,10 @@ def _warnings(studies: list[dict[str, Any]]) -> list[str]:
             found.append(
                 f"{words(study.get('name'))}: {count(study['missing'])} cells are missing; what needs them is left out."
             )
-        if number(study.get("other_code")):
-            found.append(
-                f"{words(study.get('name'))}: {count(study['other_code'])} cells were computed by other code than this page's."
-            )
+    older = [study for study in studies if number(study.get("other_code"))]
+    if older:
+        names = ", ".join(words(study.get("name")) for study in older)
+        found.append(f"Computed by another version of the code than this page's, wholly or in part: {names}.")
     return found
 
 
@@ -189,7 +189,7 @@ def _over_seeds(values: list[float | None], in_percent: bool) -> str:
     mean = sum(known) / len(known)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1)) if len(known) > 1 else None
     if in_percent:
-        digits = 2 if len(known) == 1 and abs(1000 * mean - round(1000 * mean)) > 1e-3 else 1
+        digits = 2 if len(known) == 1 else 1
         return f"{100 * mean:.{digits}f}" + (f" ± {100 * deviation:.1f}" if deviation is not None else "")
     return significant(mean) + (f" ± {significant(deviation, 2)}" if deviation is not None else "")
 

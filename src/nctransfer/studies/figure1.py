@@ -44,8 +44,8 @@ def findings(outcome: Outcome) -> Findings:
     for prefix in _sources(outcome.scale):
         for loss, title in HEADED.items():
             claims += _claims(outcome, prefix, loss, title)
-            panels.append(_curves(outcome, prefix, loss, title))
-        panels.append(_table(outcome, prefix))
+            panels += [_curves(outcome, prefix, loss, title, measure) for measure in ("nc1", "cdnv")]
+        panels += [_transfers(outcome, prefix), _table(outcome, prefix)]
     claims.append(
         correlation(
             "CDNV stands in for NC1 (A.1): the two rank encoders alike",
@@ -85,22 +85,52 @@ def _claims(outcome: Outcome, prefix: str, loss: str, title: str) -> list[Verdic
     ]
 
 
-def _curves(outcome: Outcome, prefix: str, loss: str, title: str) -> dict[str, Any]:
+def _curves(outcome: Outcome, prefix: str, loss: str, title: str, measure: str) -> dict[str, Any]:
     drawn = []
     for layers in outcome.scale.heads:
         histories = [history or [] for history in outcome.each(f"{prefix}{loss}-{layers}", "history")]
         epochs = [record["epoch"] for record in max(histories, key=len, default=[])]
-        heights = [[at(history, row, "nc1") for history in histories] for row in range(len(epochs))]
-        drawn.append(series(f"{layers} projection layers", epochs, heights))
-    caption = f"{prefix}{title}: encoder NC1 on the source training images as training goes on."
-    alt = f"Lines of NC1 over epochs for {title}, one for each number of projection layers."
-    return plot(caption, alt, axis("epoch"), axis("encoder NC1, source", log=True), drawn)
+        heights = [[at(history, row, measure) for history in histories] for row in range(len(epochs))]
+        drawn.append(series(_layers(layers), epochs, heights))
+    name = measure.upper()
+    caption = f"{prefix}{title}: encoder {name} on the source training images as training goes on."
+    alt = f"Lines of {name} over epochs for {title}, one for each number of projection layers."
+    return plot(caption, alt, axis("epoch"), axis(f"encoder {name}, source", log=True), drawn)
+
+
+def _layers(number: int) -> str:
+    """A head in words.
+
+    Example:
+        >>> _layers(1), _layers(2)
+        ('1 projection layer', '2 projection layers')
+    """
+    return f"{number} projection layer{'' if number == 1 else 's'}"
+
+
+def _transfers(outcome: Outcome, prefix: str) -> dict[str, Any]:
+    heads = outcome.scale.heads
+    drawn = [
+        series(
+            title,
+            [float(place + 1) for place in range(len(heads))],
+            [outcome.each(f"{prefix}{loss}-{layers} transfer", "layers", -1, "probe_accuracy") for layers in heads],
+        )
+        for loss, title in HEADED.items()
+    ]
+    return plot(
+        f"{prefix}Test accuracy of a linear probe on the downstream set, by the head that the encoder was trained with.",
+        "Lines of transfer accuracy over the number of projection layers, one for each loss.",
+        axis("projection layers", names=[str(layers) for layers in heads]),
+        axis("transfer accuracy (%)", percent=True),
+        drawn,
+    )
 
 
 def _table(outcome: Outcome, prefix: str) -> dict[str, Any]:
     rows = [
         [
-            f"{title}, {layers} layers",
+            f"{title}, {_layers(layers)}",
             over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "nc1")),
             over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "head_nc1")),
             over_seeds(outcome.each(f"{prefix}{loss}-{layers}", "final", "cdnv")),

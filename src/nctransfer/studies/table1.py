@@ -9,7 +9,7 @@ from typing import Any
 
 from .cells import Cell, transfer
 from .families import by_loss
-from .panels import over_seeds, table
+from .panels import axis, mean, over_seeds, plot, series, table
 from .scales import Scale
 from .study import Findings, Outcome, Study
 from .verdicts import Verdict, above
@@ -66,7 +66,17 @@ def findings(outcome: Outcome) -> Findings:
         "Source training accuracy (%)",
     ]
     caption = "Encoder NC1 on the source training images, and test accuracy of a linear probe on the downstream set."
-    return Findings(_claims(nc1, accuracy), [table(caption, columns, rows)], causes=CAUSES)
+    points = [
+        series(title, [mean(nc1[label])], [accuracy[label]], line=False) for label, (title, _, _) in SETTINGS.items()
+    ]
+    drawn = plot(
+        "Collapse on the source against transfer, ours.",
+        "Points of transfer accuracy over source NC1, one for each loss and head.",
+        axis("encoder NC1, source", log=True),
+        axis("transfer accuracy (%)", percent=True),
+        points,
+    )
+    return Findings(_claims(nc1, accuracy), [table(caption, columns, rows), drawn], causes=CAUSES)
 
 
 def _claims(nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]) -> list[Verdict]:

@@ -63,16 +63,18 @@ def cells(scale: Scale, seed: int) -> dict[str, Cell]:
 def findings(outcome: Outcome) -> Findings:
     claims: list[Verdict] = []
     panels: list[dict[str, Any]] = []
+    by_unit: list[dict[str, Any]] = []
     for backbone in outcome.scale.backbones:
         for data in backbone.data:
             rows = {method: _rows(outcome, backbone, data, method) for method in TITLES}
             claims += _claims(outcome, backbone, data, rows)
-            panels += [_table(outcome, backbone, data, rows), *_units(outcome, backbone, data)]
+            panels.append(_table(outcome, backbone, data, rows))
+            by_unit += _units(outcome, backbone, data)
     notes = [f"A slip in the paper: {slip}" for slip in SLIPS]
     notes.append(
         "The paper does not state the input size of its ResNets; a probe of 43.12 % on CIFAR-10 speaks for 32 pixels."
     )
-    return Findings(claims, panels, notes, CAUSES)
+    return Findings(claims, [*panels, *by_unit], notes, CAUSES)
 
 
 def _rows(outcome: Outcome, backbone: Backbone, data: str, method: str) -> dict[str, list[Any]]:
