@@ -315,3 +315,10 @@ def test_seeds_that_other_studies_left_behind_are_not_shown(copied):
     assert made["table1"]["seeds"] == [0, 1]
     assert made["figure1"]["seeds"] == [0]
     assert made["figure1"]["missing"] == 0
+
+
+def test_cost_counts_what_was_trained_before_a_stop(tmp_path):
+    assert runner_module._trained(tmp_path) == 0
+    lines = [{"epoch": 1, "seconds": 30.0}, {"epoch": 2, "seconds": 70.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert runner_module._trained(tmp_path) == 70

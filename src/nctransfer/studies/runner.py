@@ -195,11 +195,17 @@ def _compute(cell: Cell, store: Store, device: str, watch: Watch) -> None:
     encoders = {needed.key: _weights(store.folder(needed) / "run", needed) for needed in cell.needs}
     began = time.perf_counter()
     value = compute(cell, folder, encoders, device, watch)
-    seconds = time.perf_counter() - began
+    seconds = max(time.perf_counter() - began, _trained(folder / "run"))
     environment = describe_environment()
     kept = {name: environment[name] for name in ("date", "processor", "cores", "devices", "versions")}
     store.write(cell, {"value": value, "seconds": seconds, "environment": kept})
     watch.say(f"{cell.title()}: {seconds:.0f} s")
+
+
+def _trained(run: Path) -> float:
+    """Seconds of training in a run, those before it was stopped and resumed among them; 0 where there is none."""
+    records = RunFolder(run).metrics() if (run / "metrics.jsonl").is_file() else []
+    return max((float(record.get("seconds", 0)) for record in records), default=0.0)
 
 
 def _weights(run: Path, cell: Cell) -> Path:
