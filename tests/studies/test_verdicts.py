@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,17 +30,39 @@ def test_disagreeing_seeds_decide_nothing(effects):
     ("effects", "verdict"),
     [
         ([1.0, 1.1, 0.9], "holds"),
-        ([-1.0, -1.1], "does not hold"),
+        ([-1.0, -1.1, -1.2], "does not hold"),
+        ([-1.0, -1.1], "undecided"),  # two seeds agree by chance every second time
         ([0.1, 2.0], "undecided"),  # they agree, but by less than their spread
         ([1.0], "undecided"),
         ([], "undecided"),
-        ([None, 1.0, 1.1], "holds"),
+        ([None, 1.0, 1.1, 1.0], "holds"),
+        ([None, 1.0, 1.1], "undecided"),
         ([None], "undecided"),
-        ([float("nan"), 1.0, 1.0], "holds"),
+        ([float("nan"), 1.0, 1.0, 1.0], "holds"),
     ],
 )
 def test_verdicts(effects, verdict):
     assert decide("", effects, "").verdict == verdict
+
+
+@pytest.mark.parametrize("effects", [[0.0, 0.0], [0.01, -0.01 + 1e-9], [1e-9, 1e-9, 1e-9]])
+def test_ties_lean_nowhere(effects):
+    made = decide("", effects, "")
+    assert (made.verdict, made.leaning) == ("undecided", None)
+
+
+@pytest.mark.parametrize(("seeds", "rate"), [(3, 0.21), (5, 0.05)])
+def test_how_often_noise_is_decided(seeds, rate):
+    """The figures that the module and the docs state."""
+    noise = np.random.default_rng(0).standard_normal((4000, seeds))
+    decided = sum(decide("", row.tolist(), "").verdict != "undecided" for row in noise)
+    assert decided / len(noise) == pytest.approx(rate, abs=0.015)
+
+
+def test_accuracies_differ_in_points_and_a_missing_seed_is_a_dash():
+    made = above("", [0.5, None, 0.52], [0.4, 0.4, 0.4], "difference", points=True)
+    assert made.statistic == "difference in points by seed: 10, –, 12; mean 11, spread 1.4"
+    assert made.effects == pytest.approx((0.1, 0.12))
 
 
 def test_statistic_prints_every_seed():
@@ -47,8 +70,8 @@ def test_statistic_prints_every_seed():
 
 
 def test_no_correlation_is_a_claim_of_its_own():
-    strong = [[(1, 1), (2, 2), (3, 3), (4, 4)]] * 2
-    weak = [[(1, 2), (2, 4), (3, 1), (4, 3)]] * 2
+    strong = [[(1, 1), (2, 2), (3, 3), (4, 4)]] * 3
+    weak = [[(1, 2), (2, 4), (3, 1), (4, 3)]] * 3
     assert correlation("", strong, 0, "x").verdict == "does not hold"
     assert correlation("", weak, 0, "x").verdict == "holds"
     assert correlation("", strong, -1, "x").verdict == "does not hold"

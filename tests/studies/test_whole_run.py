@@ -133,7 +133,10 @@ def test_other_code_is_never_used_silently(copied, monkeypatch):
     assert Store(copied, accept_other_code=True).read(cell)["other_code"]
     result = report_studies(copied)
     assert {study["name"]: study["other_code"] for study in result["studies"]}["figure5"] == 1
-    assert "another version of the code than this page&#39;s, wholly or in part: figure5" in (copied / "report.html").read_text()
+    assert (
+        "another version of the code than this page&#39;s, wholly or in part: figure5"
+        in (copied / "report.html").read_text()
+    )
     result = run_studies(["figure5"], scale="smoke", out=copied)
     assert Store(copied).read(cell)["value"]["layers"], "computed again"
 
@@ -306,7 +309,7 @@ def test_page_is_also_written_as_text_with_its_figures(copied, tmp_path, capsys)
     headings = {line[3:].lower() for line in written.splitlines() if line.startswith("## ")}
     slugs = {"".join(c for c in name if c.isalnum() or c in " -_").replace(" ", "-") for name in headings}
     assert set(re.findall(r"\]\(#([^)]*)\)", written)) <= slugs
-    assert "One seed decides nothing" in capsys.readouterr().out
+    assert "Fewer than 3 seeds decide nothing" in capsys.readouterr().out
 
 
 def test_seeds_that_other_studies_left_behind_are_not_shown(copied):
@@ -315,6 +318,48 @@ def test_seeds_that_other_studies_left_behind_are_not_shown(copied):
     assert made["table1"]["seeds"] == [0, 1]
     assert made["figure1"]["seeds"] == [0]
     assert made["figure1"]["missing"] == 0
+
+
+def test_seeds_that_stand_there_stay_on_the_page(copied):
+    run_studies(["figure5"], scale="smoke", out=copied, seeds=[0, 1])
+    result = run_studies(["figure5"], scale="smoke", out=copied, seeds=[0])
+    assert {study["name"]: study["seeds"] for study in result["studies"]}["figure5"] == [0, 1]
+
+
+def test_damaged_cell_stops_the_page_with_its_name(copied):
+    path = next((copied / "cells").glob("*/cell.json"))
+    path.write_text("{")
+    with pytest.raises(DataError, match="the cell is damaged") as caught:
+        report_studies(copied)
+    assert str(path) in str(caught.value)
+
+
+def test_report_without_a_study_says_how_many_cells_there_are(copied):
+    for path in list((copied / "cells").glob("*/cell.json"))[2:]:
+        path.unlink()
+    with pytest.raises(UsageError, match="2 cells are finished"):
+        report_studies(copied)
+
+
+def test_places_that_are_something_else_are_refused(copied, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="a file stands where the folder should be"):
+        run_studies(["figure5"], scale="smoke", out=tmp_path / "file")
+    with pytest.raises(UsageError, match="a folder stands where the text should be"):
+        report_studies(copied, text=tmp_path)
+
+
+@pytest.mark.parametrize("minutes", [0, -3, float("nan")])
+def test_time_limit_must_be_above_0(tmp_path, minutes):
+    with pytest.raises(UsageError, match="minutes above 0"):
+        run_studies(["figure5"], scale="smoke", out=tmp_path / "new", time_limit=minutes)
+    assert not (tmp_path / "new").exists()
+
+
+def test_diagrams_have_nothing_to_run_and_case_does_not_matter():
+    with pytest.raises(UsageError, match="diagram"):
+        get_studies(["Figure4"])
+    assert [study.name for study in get_studies(["Figure5"])] == ["figure5"]
 
 
 def test_cost_counts_what_was_trained_before_a_stop(tmp_path):

@@ -128,8 +128,8 @@ def _finish(result: dict, folder: Path) -> None:
         counts = [str(words.count(word)) for word in ("holds", "does not hold", "undecided")]
         table.add_row(study["name"], *counts, str(len(study["seeds"])))
     Console().print(table)
-    if any(len(study["seeds"]) < 2 for study in result["studies"]):
-        typer.echo("One seed decides nothing: run more with --seeds. The page says which way each claim leans.")
+    if any(len(study["seeds"]) < 3 for study in result["studies"]):
+        typer.echo("Fewer than 3 seeds decide nothing: --seeds 3. The page says which way each claim leans.")
     typer.echo(f"report: {folder / 'report.html'}")
     if result["failures"]:
         for failure in result["failures"]:

@@ -61,8 +61,9 @@ def _headline(tally: dict[str, int], num: int) -> str:
 
 def _rule() -> str:
     return (
-        "A claim is decided when every seed agrees on it and the effect exceeds the spread between seeds; one seed alone "
-        "decides nothing."
+        "A claim is decided when at least three seeds have it, all agree on it, and the mean effect exceeds their standard "
+        "deviation; noise alone would be decided in about a fifth of cases with three seeds. ± is the standard deviation "
+        "over seeds."
     )
 
 
@@ -85,8 +86,10 @@ def _front(studies: list[dict[str, Any]]) -> Table:
     for study in studies:
         claims = rows(study.get("claims"))
         words_ = [claim.get("verdict") for claim in claims]
-        leaning = sum(claim.get("leaning") == "holds" for claim in claims if claim.get("verdict") == "undecided")
-        undecided = count(words_.count("undecided")) + (f" ({leaning} lean to holding)" if leaning else "")
+        open_ = [claim.get("leaning") for claim in claims if claim.get("verdict") == "undecided"]
+        leanings = {"lean to holding": open_.count("holds"), "lean against": open_.count("does not hold")}
+        said = ", ".join(f"{number_} {leaning}" for leaning, number_ in leanings.items() if number_)
+        undecided = count(len(open_)) + (f" ({said})" if said else "")
         artefacts = ", ".join(words(name) for name in study.get("artefacts") or [])
         anchor = "#" + Section(_title(study), []).anchor
         body.append(

@@ -19,6 +19,7 @@ STUDIES: dict[str, Study] = {
 """In the order of the paper's argument."""
 
 _ALIASES = {"table3": "table2", "table4": "table2", "table5": "table2"}
+_DIAGRAMS = ("figure4", "figure7", "figure8")
 _TRANSFER_IMAGES = 2_500  # what measuring a frozen network costs, in training images of a ResNet-20
 _TUNING_IMAGES = 9_000
 
@@ -34,7 +35,11 @@ def get_studies(names: Sequence[str]) -> list[Study]:
         ['figure5', 'table2']
     """
     wanted = set()
-    for name in names:
+    for name in map(str.lower, names):
+        if name in _DIAGRAMS:
+            raise UsageError(
+                f"{name} is a diagram and has nothing to run", where="nctransfer paper", remedy="see docs/diagrams.md"
+            )
         name = _ALIASES.get(name, name)
         if name != "all" and name not in STUDIES:
             raise UsageError(

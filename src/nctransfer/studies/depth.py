@@ -34,7 +34,7 @@ def linear_claims(outcome: Outcome, label: str, network: str, least: float = 0.5
     points = layer_points(outcome, label)
     lines = [line_of(seed) for seed in points]
     effects = [None if line is None else line[2] - least if line[0] < 0 else -1.0 for line in lines]
-    shown = ", ".join(f"{line[2]:.3f}" for line in lines if line is not None)
+    shown = ", ".join("–" if line is None else f"{line[2]:.3f}" for line in lines)
     fitted = decide(
         f"{network}: probe accuracy falls nearly on a line with NC1 over layers", effects, f"R² − {least:g}"
     )
@@ -45,7 +45,7 @@ def linear_claims(outcome: Outcome, label: str, network: str, least: float = 0.5
             -1,
             "NC1 and probe accuracy over layers",
         ),
-        replace(fitted, statistic=f"R²: {shown or 'not computed'}; {fitted.statistic}"),
+        replace(fitted, statistic=f"R²: {shown}; {fitted.statistic}" if fitted.effects else fitted.statistic),
     ]
 
 
@@ -77,7 +77,7 @@ def depth_panels(outcome: Outcome, label: str, network: str) -> list[dict[str, A
     ]
     against = plot(
         f"{network}: NC1 against accuracy, a point for each layer"
-        + (f"; the line through the layers of every seed has R² = {line[2]:.3f}." if line else "."),
+        + ("; the line is fitted to all seeds at once, R² of each seed stands with the verdicts." if line else "."),
         "Points of probe accuracy over NC1, one a layer, and the line through them.",
         axis("NC1, downstream training images"),
         axis("transfer accuracy (%)", percent=True),

@@ -81,6 +81,7 @@ def _claims(outcome: Outcome, prefix: str, loss: str, title: str) -> list[Verdic
             outcome.each(f"{headed} transfer", "layers", -1, "probe_accuracy"),
             outcome.each(f"{bare} transfer", "layers", -1, "probe_accuracy"),
             "difference in accuracy",
+            points=True,
         ),
     ]
 

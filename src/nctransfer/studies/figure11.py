@@ -104,6 +104,7 @@ def _accuracy_claims(backbone: Backbone, nc1: dict[str, list[Any]], accuracy: di
             [_best(accuracy, others, row, max) for row in rows],
             accuracy["full"],
             "difference in accuracy",
+            points=True,
         ),
     ]
 

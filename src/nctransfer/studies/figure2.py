@@ -122,7 +122,11 @@ def _claims(outcome: Outcome, trained: list[str], nc1: dict[str, Any], accuracy:
             "difference in NC1",
         ),
         above(
-            "and yet transfers worse than the best trained one", best, accuracy["untrained"], "difference in accuracy"
+            "and yet transfers worse than the best trained one",
+            best,
+            accuracy["untrained"],
+            "difference in accuracy",
+            points=True,
         ),
         correlation(
             "Class separation on the source and NC1 tell the same story (footnote 4)",

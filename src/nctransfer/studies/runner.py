@@ -20,7 +20,7 @@ from ..transfer.watch import Watch
 from .catalogue import STUDIES, cells_of, get_studies, minutes
 from .cells import Cell
 from .scales import Scale, get_scale
-from .store import Store
+from .store import Store, read_record
 from .study import Outcome, Study
 from .work import compute
 from .workers import run_workers
@@ -60,10 +60,13 @@ def run_studies(
         The content of ``result.json``: ``studies`` with claims, verdicts and series, ``failures``, ``cost``.
 
     Raises:
-        UsageError: an unknown study or scale, or a folder that holds another scale.
+        UsageError: an unknown study or scale, a folder that holds another scale, or a time limit that is not above 0.
+        DataError: a cell is damaged.
         PreemptedError: the time limit or SIGTERM stopped it; the same command goes on.
     """
     chosen, level, root = get_studies(names), get_scale(scale), Path(out)
+    if time_limit is not None and not time_limit > 0:
+        raise UsageError(f"minutes above 0 are needed, got {time_limit:g}", where="--time-limit", remedy="leave it out")
     claim_folder(root, level)
     watch = watch or Watch()
     if jobs > 1:
@@ -81,7 +84,9 @@ def run_studies(
     store = Store(root, accept_other_code=accept_other_code)
     cells = cells_of(chosen, level, seeds)
     failures = run_cells(cells, store, device=device, time_limit=time_limit, watch=watch)
-    return _write(root, level, chosen, {study.name: list(seeds) for study in chosen}, store, failures)
+    records = _stored(root)
+    shown = {study.name: sorted({*seeds, *_seeds_there(study, level, records)}) for study in chosen}
+    return _write(root, level, chosen, shown, store, failures)
 
 
 def report_studies(
@@ -89,8 +94,7 @@ def report_studies(
 ) -> dict[str, Any]:
     """Make the page again from the cells of a folder.
 
-    Every study of which a cell of its own stands there is shown, with the seeds of which every cell stands there, or with
-    all of them where no seed is whole.
+    Every study is shown of which more than half of the cells stand there, with the seeds of which that holds.
 
     Args:
         out: The folder.
@@ -98,7 +102,8 @@ def report_studies(
         text: Also write the page as Markdown to this file, which finds its figures in the folder.
 
     Raises:
-        UsageError: the folder holds no studies.
+        UsageError: the folder holds no studies, or no study of which more than half is finished.
+        DataError: a cell is damaged.
     """
     root = Path(out)
     config = RunFolder(root)._read("config.json") if root.is_dir() else None
@@ -106,8 +111,17 @@ def report_studies(
         raise UsageError(
             "no studies stand here", where=str(root), remedy="run nctransfer paper run NAME --out DIR first"
         )
+    if text is not None and Path(text).is_dir():
+        raise UsageError("a folder stands where the text should be", where=str(text), remedy="name a file")
     level, store = get_scale(config["scale"]), Store(root, accept_other_code=accept_other_code)
-    seeds = {name: found for name, study in STUDIES.items() if (found := _seeds_there(study, level, _stored(root)))}
+    records = _stored(root)
+    seeds = {name: found for name, study in STUDIES.items() if (found := _seeds_there(study, level, records))}
+    if not seeds:
+        raise UsageError(
+            f"{len(records)} cells are finished, no study by more than half",
+            where=str(root),
+            remedy="go on with nctransfer paper run",
+        )
     result = _write(root, level, [STUDIES[name] for name in seeds], seeds, store, [])
     if text is not None:
         write_text(root, Path(text))
@@ -115,13 +129,14 @@ def report_studies(
 
 
 def _seeds_there(study: Study, scale: Scale, records: list[dict[str, Any]]) -> list[int]:
-    """The seeds of which every cell of the study is among the records, or else those of which any but an encoder is."""
+    """The seeds of which more than half of the study's cells are among the records."""
     there = {record["key"] for record in records}
-    needed = {seed: study.cells(scale, seed).values() for seed in sorted({r["config"]["seed"] for r in records})}
-    whole = [seed for seed, cells in needed.items() if all(cell.key in there for cell in cells)]
-    return whole or [
-        seed for seed, cells in needed.items() if any(cell.key in there for cell in cells if cell.kind != "encoder")
-    ]
+    found = []
+    for seed in sorted({record["config"]["seed"] for record in records}):
+        cells = {cell.key for cell in study.cells(scale, seed).values()}
+        if 2 * len(cells & there) > len(cells):
+            found.append(seed)
+    return found
 
 
 def run_cells(
@@ -252,6 +267,8 @@ def claim_folder(root: Path, scale: Scale) -> None:
     Raises:
         UsageError: it holds another scale, or something else.
     """
+    if root.exists() and not root.is_dir():
+        raise UsageError("a file stands where the folder should be", where=str(root), remedy="choose another --out")
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
         config = RunFolder(root)._read("config.json")
@@ -268,9 +285,7 @@ def claim_folder(root: Path, scale: Scale) -> None:
 
 
 def _stored(root: Path) -> list[dict[str, Any]]:
-    import json
-
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "cells").glob("*/cell.json"))]
+    return [read_record(path) for path in sorted((root / "cells").glob("*/cell.json"))]
 
 
 def _write(

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..runs import write_json
 from .cells import Cell
 
-__all__ = ["Store", "code_digest"]
+__all__ = ["Store", "code_digest", "read_record"]
 
 _ROOMS = {
     "encoder": ("data", "losses", "metrics", "models", "training"),
@@ -49,11 +49,8 @@ class Store:
         path = self.folder(cell) / "cell.json"
         if not path.is_file():
             return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            config, code = record["config"], record["code"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError("the cell is damaged", where=str(path), remedy="remove its folder and run again") from error
+        record = read_record(path)
+        config, code = record["config"], record["code"]
         if config != cell.config:
             raise DataError(
                 "the cell stands for another configuration", where=str(path), remedy="remove its folder and run again"
@@ -69,6 +66,21 @@ class Store:
             self.folder(cell) / "cell.json",
             {"kind": cell.kind, "key": cell.key, "config": cell.config, "code": code_digest(cell.kind), **record},
         )
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A finished cell's file.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not {"kind", "key", "config", "code", "value", "seconds", "environment"} <= set(record):
+            raise ValueError("incomplete")
+    except (ValueError, TypeError) as error:
+        raise DataError("the cell is damaged", where=str(path), remedy="remove its folder and run again") from error
+    return record
 
 
 @cache

@@ -93,7 +93,11 @@ def _claims(nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]) -> list[V
         )
         made.append(
             above(
-                f"{names[0]} transfers worse than {names[1]}", accuracy[high], accuracy[low], "difference in accuracy"
+                f"{names[0]} transfers worse than {names[1]}",
+                accuracy[high],
+                accuracy[low],
+                "difference in accuracy",
+                points=True,
             )
         )
     return made

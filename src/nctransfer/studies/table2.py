@@ -97,15 +97,16 @@ def _claims(outcome: Outcome, backbone: Backbone, data: str, rows: dict[str, dic
     chosen = {method: row["chosen"] for method, row in rows.items()}
     gain = "difference in test accuracy, unit chosen on validation"
     return [
-        above(f"{where}: layer FT beats the linear probe", chosen["layer"], chosen["linear"], gain),
-        above(f"{where}: SCL FT beats layer FT", chosen["scl"], chosen["layer"], gain),
+        above(f"{where}: layer FT beats the linear probe", chosen["layer"], chosen["linear"], gain, points=True),
+        above(f"{where}: SCL FT beats layer FT", chosen["scl"], chosen["layer"], gain, points=True),
         decide(
             f"{where}: SCL FT comes within 1 point of full FT, or beats it",
             [
                 None if a is None or b is None else a - b + 0.01
                 for a, b in zip(chosen["scl"], chosen["full"], strict=True)
             ],
-            "SCL FT less full FT plus 0.01",
+            "SCL FT less full FT plus 1 point,",
+            points=True,
         ),
         _middle(outcome, backbone, data),
     ]
@@ -124,7 +125,8 @@ def _middle(outcome: Outcome, backbone: Backbone, data: str) -> Verdict:
     return decide(
         f"{backbone.title} on {data}: a middle unit is best (A.3.3)",
         effects,
-        "best middle unit less the better end, layer FT",
+        "best middle unit less the better end, layer FT,",
+        points=True,
     )
 
 
