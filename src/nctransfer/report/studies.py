@@ -126,11 +126,8 @@ def _study(study: dict[str, Any]) -> Section:
             for claim in claims
         ]
         blocks.append(Table(["Claim", "Verdict", "Statistic"], body, "Verdicts", frozenset({1, 2}), stack=True))
-    blocks += [
-        Note(f"{words(claim.get('statement'))}: {words(claim['cause'])}", "Why not?")
-        for claim in claims
-        if claim.get("cause")
-    ]
+    causes = dict.fromkeys(words(claim["cause"]) for claim in claims if claim.get("cause"))
+    blocks += [Note(cause, "Why not?") for cause in causes]
     drawn: list[Block] = []
     tables: list[Block] = []
     for position, panel in enumerate(rows(study.get("panels"))):

@@ -60,7 +60,12 @@ def findings(outcome: Outcome) -> Findings:
             series(title, [mean(nc1[label]) for label in models], [accuracy[label] for label in models], line=False)
         )
         body.append(title)
-    return Findings(claims, [_plot(drawn), _table(outcome, models, body)], [f"The paper: {PAPER['text']}."], CAUSES)
+    return Findings(
+        claims,
+        [_plot(drawn), _table(outcome, models, body)],
+        [f"The paper: {PAPER['text']}."],
+        CAUSES.get(outcome.scale.name, {}),
+    )
 
 
 def _points(outcome: Outcome, models: list[str], title: str, name: str) -> list[list[tuple[Any, Any]]]:
@@ -106,7 +111,8 @@ def _plot(drawn: list[dict[str, Any]]) -> dict[str, Any]:
     )
 
 
-CAUSES: dict[str, str] = {}
+CAUSES: dict[str, dict[str, str]] = {}
+"""By scale."""
 
 STUDY = Study(
     "figure10",

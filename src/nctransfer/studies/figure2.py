@@ -46,7 +46,7 @@ def findings(outcome: Outcome) -> Findings:
         [*_claims(outcome, trained, nc1, accuracy), _rise(outcome, trained, nc1, accuracy)],
         [*_plots(families, nc1, accuracy), _table(outcome, labels, nc1, accuracy)],
         [f"The paper: {PAPER['text']}.", *_thresholds(outcome, trained, nc1, accuracy)],
-        CAUSES,
+        CAUSES.get(outcome.scale.name, {}),
     )
 
 
@@ -192,7 +192,8 @@ def _table(outcome: Outcome, labels: list[str], nc1: dict[str, Any], accuracy: d
     return table("Every model: diversity on the source, and transfer.", columns, rows)
 
 
-CAUSES: dict[str, str] = {}
+CAUSES: dict[str, dict[str, str]] = {}
+"""By scale."""
 
 STUDY = Study(
     "figure2",

@@ -82,7 +82,7 @@ def findings(outcome: Outcome) -> Findings:
         claims,
         [_plot(drawn), table("Every model on every downstream set.", columns, lines)],
         [f"The paper: {PAPER['text']}."],
-        CAUSES,
+        CAUSES.get(outcome.scale.name, {}),
     )
 
 
@@ -96,7 +96,8 @@ def _plot(drawn: list[dict[str, Any]]) -> dict[str, Any]:
     )
 
 
-CAUSES: dict[str, str] = {}
+CAUSES: dict[str, dict[str, str]] = {}
+"""By scale."""
 
 STUDY = Study(
     "figure3",

@@ -49,11 +49,12 @@ def findings(outcome: Outcome) -> Findings:
         ],
         depth_panels(outcome, "vit layers", "ViT"),
         [f"The paper: {PAPER['text']}."],
-        CAUSES,
+        CAUSES.get(outcome.scale.name, {}),
     )
 
 
-CAUSES: dict[str, str] = {}
+CAUSES: dict[str, dict[str, str]] = {}
+"""By scale."""
 
 STUDY = Study(
     "figure6",

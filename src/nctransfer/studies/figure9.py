@@ -91,7 +91,9 @@ def findings(outcome: Outcome) -> Findings:
     missing = {"fashion_mnist"} - {spec["name"] for spec, _ in outcome.scale.layered.values()}
     if missing and outcome.scale.name == "mini":
         notes.append("FashionMNIST is left out at this scale.")
-    return Findings(claims, [panel, table("How straight the decay is.", columns, rows)], notes, CAUSES)
+    return Findings(
+        claims, [panel, table("How straight the decay is.", columns, rows)], notes, CAUSES.get(outcome.scale.name, {})
+    )
 
 
 def _curve(layers: list[dict[str, Any]] | None) -> list[float | None]:
@@ -103,7 +105,8 @@ def _line(curve: list[float | None]) -> tuple[float, float, float] | None:
     return straightness([row for row, _ in known], [value for _, value in known])
 
 
-CAUSES: dict[str, str] = {}
+CAUSES: dict[str, dict[str, str]] = {}
+"""By scale."""
 
 STUDY = Study(
     "figure9",

@@ -10,7 +10,7 @@ from .cells import Cell
 from .scales import Scale
 from .verdicts import Verdict
 
-__all__ = ["Findings", "Outcome", "Study"]
+__all__ = ["Findings", "Outcome", "Study", "at", "cause_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class Outcome:
     def each(self, label: str, *path: str | int) -> list[Any]:
         """For each seed what lies at ``path`` in the values of a cell; None where it is missing."""
         return [at(self.values[seed].get(label), *path) for seed in self.seeds]
+
+
+def cause_of(statement: str, causes: Mapping[str, str]) -> str:
+    """The cause kept for a claim; empty where there is none.
+
+    Example:
+        >>> cause_of("MSE transfers worse", {"MSE": "too few images"}), cause_of("CE transfers worse", {})
+        ('too few images', '')
+    """
+    return next((text for beginning, text in causes.items() if statement.startswith(beginning)), "")
 
 
 def at(value: Any, *path: str | int) -> Any:
@@ -58,7 +68,7 @@ class Findings:
         claims: Each with its verdict.
         panels: Tables and plots, made by :mod:`~nctransfer.studies.panels`.
         notes: Of the protocol, and slips in the paper.
-        causes: For the statements of claims that may fail: the likely cause, and what was tried.
+        causes: By the beginning of a claim's statement, why it may fail here: the likely cause, and what was tried.
     """
 
     claims: Sequence[Verdict]
