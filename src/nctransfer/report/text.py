@@ -69,8 +69,8 @@ def significant(value: Any, digits: int = 3) -> str:
     """A number with so many significant digits, in plain digits where those stay short.
 
     Example:
-        >>> [significant(v) for v in (1.18432, 0.1444, 12345.6, 0.00022, 3.1e9, 0)]
-        ['1.18', '0.144', '12,300', '2.2×10⁻⁴', '3.1×10⁹', '0']
+        >>> [significant(v) for v in (1.18432, 0.1444, 12345.6, 0.00022, 3.1e9, -0.5)]
+        ['1.18', '0.144', '12,300', '2.2×10⁻⁴', '3.1×10⁹', '−0.500']
     """
     plain = number(value)
     if plain is None:
@@ -80,8 +80,8 @@ def significant(value: Any, digits: int = 3) -> str:
     rounded = float(f"{plain:.{digits - 1}e}")
     exponent = math.floor(math.log10(abs(rounded)))
     if -4 < exponent < 6:
-        return f"{rounded:,.{max(0, digits - 1 - exponent)}f}"
-    mantissa = f"{rounded / 10**exponent:.{digits - 1}f}"
+        return f"{rounded:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
+    mantissa = f"{rounded / 10**exponent:.{digits - 1}f}".replace("-", "−")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}×10{str(exponent).translate(_SUPERSCRIPT)}"
 
