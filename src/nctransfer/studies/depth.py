@@ -36,7 +36,9 @@ def linear_claims(outcome: Outcome, label: str, network: str, least: float = 0.5
     effects = [None if line is None else line[2] - least if line[0] < 0 else -1.0 for line in lines]
     shown = ", ".join("–" if line is None else f"{line[2]:.3f}" for line in lines)
     fitted = decide(
-        f"{network}: probe accuracy falls nearly on a line with NC1 over layers", effects, f"R² − {least:g}"
+        f"{network}: probe accuracy falls nearly on a line with NC1 over layers",
+        effects,
+        f"R² − {least:g} (−1 where it rises)",
     )
     return [
         correlation(

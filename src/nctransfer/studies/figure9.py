@@ -30,7 +30,10 @@ def _runs(scale: Scale, seed: int) -> dict[str, tuple[Cell, dict[str, Any]]]:
         title: (pretrained(scale, seed, settings, data, loss="ce", head="none"), data)
         for title, (data, settings) in scale.layered.items()
     }
-    made[f"ResNet on {scale.source['name']}"] = (by_loss(scale, seed, scale.network, "ce", 0), scale.source)
+    made[f"ResNet on {scale.source['name'].replace('cifar', 'CIFAR-')}"] = (
+        by_loss(scale, seed, scale.network, "ce", 0),
+        scale.source,
+    )
     return made
 
 
@@ -53,7 +56,7 @@ def findings(outcome: Outcome) -> Findings:
             decide(
                 f"{title}: log NC1 falls linearly with depth (R² of at least {LEAST_R2:g})",
                 effects,
-                f"R² − {LEAST_R2:g}",
+                f"R² − {LEAST_R2:g} (−1 where it rises)",
             )
         )
         depth = max((len(curve) for curve in curves), default=0)
@@ -105,8 +108,15 @@ def _line(curve: list[float | None]) -> tuple[float, float, float] | None:
     return straightness([row for row, _ in known], [value for _, value in known])
 
 
-CAUSES: dict[str, dict[str, str]] = {}
-"""By scale."""
+_FLOOR = (
+    "The MLPs: log NC1 falls on a line over the first five or six layers and then stays at its floor, rising a little"
+    " before the last. So few images are told apart by half of the twelve layers, which leaves the others nothing to "
+    "do. The paper trains on the whole sets with layers of 3,072. Not tried: fewer layers, other rates. There is one "
+    "seed, which decides nothing."
+)
+
+CAUSES: dict[str, dict[str, str]] = {"mini": {"MLP": _FLOOR}}
+"""By scale and the beginning of a claim."""
 
 STUDY = Study(
     "figure9",

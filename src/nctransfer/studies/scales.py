@@ -179,6 +179,7 @@ MINI = Scale(
                 },
             },
             ("blocks.0", "blocks.2", "blocks.4", "blocks.6"),
+            "ResNet18",
         ),
         # The cells of Figure 11: no network is tuned twice.
         Backbone(

@@ -147,7 +147,7 @@ def _table(outcome: Outcome, backbone: Backbone, data: str, rows: dict[str, dict
         )
     columns = [
         "Method",
-        "Paper (maximum over units)",
+        f"Paper's {backbone.paper} (maximum over units)" if paper else "Paper",
         "Ours, unit chosen on validation",
         "Ours, maximum over units on test",
         "Unit chosen",
