@@ -45,12 +45,25 @@ def test_mlflow_gets_the_numbers_of_each_epoch(tmp_path, monkeypatch):
         setattr(fake, name, lambda *values, name=name, **options: logged.append((name, values, options)))
     monkeypatch.setitem(sys.modules, "mlflow", fake)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     (tracker,) = make_trackers(("mlflow",), tmp_path, {"lr": 0.1})
     tracker(RECORD)
     tracker.close()
     assert [name for name, _, _ in logged][-2:] == ["log_metrics", "end_run"]
     assert logged[0][1][0].startswith("file://")
     assert ("log_metrics", ({"train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25},), {"step": 2}) in logged
+
+
+def test_mlflow_itself_takes_plain_folders(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="mlflow (the extra `tracking`) is not installed")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "")  # put back after the test
+    monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE")
+    (tracker,) = make_trackers(("mlflow",), tmp_path, {"lr": 0.1})
+    tracker(RECORD)
+    tracker.close()
+    (written,) = (tmp_path / "mlruns").glob("*/*/metrics/nc1")
+    assert written.read_text().split()[1:] == ["0.25", "2"]
 
 
 def test_tensorboard_writes_into_the_run_folder(tmp_path):

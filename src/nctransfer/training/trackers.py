@@ -74,6 +74,8 @@ class MLflowTracker:
 
         self._mlflow = _need("mlflow")
         if "MLFLOW_TRACKING_URI" not in os.environ:
+            # MLflow 3 refuses plain folders unless it is told; a database would need a package more.
+            os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
             self._mlflow.set_tracking_uri((folder / "mlruns").absolute().as_uri())
         self._mlflow.set_experiment("nctransfer")
         self._mlflow.start_run(run_name=folder.name)
