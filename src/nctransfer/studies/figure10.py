@@ -111,22 +111,12 @@ def _plot(drawn: list[dict[str, Any]]) -> dict[str, Any]:
     )
 
 
-_ALIKE = (
-    "At this scale NC1 and accuracy of the same set do go together: the models are one network trained on the same "
-    "images with more or less diversity, which moves both. The paper's downstream sets are others "
-    "(aircraft, textures, pets). There is one seed, which decides nothing."
-)
 _REFUSED = (
     "The calibrated NC1 is refused where classes overlap so much that the population's value cannot be told; with NC1"
     " of 30 and more this is so for nearly every model here."
 )
 
-CAUSES: dict[str, dict[str, str]] = {
-    "mini": {
-        **{f"On {title}, the calibrated": _REFUSED for title in MINI.downstreams},
-        **{f"On {title}, NC1": _ALIKE for title in MINI.downstreams},
-    }
-}
+CAUSES: dict[str, dict[str, str]] = {"mini": {f"On {title}, the calibrated": _REFUSED for title in MINI.downstreams}}
 """By scale and the beginning of a claim."""
 
 STUDY = Study(

@@ -54,10 +54,11 @@ def findings(outcome: Outcome) -> Findings:
 
 
 _SHALLOW = (
-    "The small vision transformer has learnt 1,000 images by heart from scratch, and what it knows of other images "
-    "lies in its first two blocks: from the second on its layers differ by about a point in accuracy and by a "
-    "twentieth in NC1, so that the first block alone decides the correlation. The paper's is ViT-B/32 with weights "
-    "from ImageNet-21k. Not tried: longer training, more data. There is one seed, which decides nothing."
+    "The small vision transformer has learnt its 1,000 images from scratch, to a training accuracy of 89 %, and what "
+    "it knows of other images lies in its first two blocks: from the second on its layers differ by about a point in "
+    "accuracy and by a twentieth in NC1, so that the first block alone decides the correlation. The paper's is "
+    "ViT-B/32 with weights from ImageNet-21k. Not tried: longer training, more data. There is one seed, which decides"
+    " nothing."
 )
 
 CAUSES: dict[str, dict[str, str]] = {"mini": {"ViT": _SHALLOW, "The relation": _SHALLOW}}
