@@ -61,7 +61,7 @@ def test_how_often_noise_is_decided(seeds, rate):
 
 def test_accuracies_differ_in_points_and_a_missing_seed_is_a_dash():
     made = above("", [0.5, None, 0.52], [0.4, 0.4, 0.4], "difference", points=True)
-    assert made.statistic == "difference in points by seed: 10, –, 12; mean 11, spread 1.4"
+    assert made.statistic == "difference, in points, by seed: 10, –, 12; mean 11, spread 1.4"
     assert made.effects == pytest.approx((0.1, 0.12))
 
 

@@ -54,8 +54,8 @@ def studies_page(source: Source) -> Page:
 def _headline(tally: dict[str, int], num: int) -> str:
     total = sum(tally.values())
     return (
-        f"Of {total} claims in {num} stud{'y' if num == 1 else 'ies'}, {tally['holds']} hold at this scale, "
-        f"{tally['does not hold']} do not, and {tally['undecided']} are undecided."
+        f"Of {total} claims in {num} stud{'y' if num == 1 else 'ies'}, at this scale {tally['holds']} held, "
+        f"{tally['does not hold']} did not, and {tally['undecided']} stayed undecided."
     )
 
 

@@ -64,7 +64,6 @@ def findings(outcome: Outcome) -> Findings:
         claims,
         [_plot(drawn), _table(outcome, models, body)],
         [f"The paper: {PAPER['text']}."],
-        CAUSES.get(outcome.scale.name, {}),
     )
 
 
@@ -126,4 +125,5 @@ STUDY = Study(
     downstream_cells,
     findings,
     ("Figure 10",),
+    CAUSES,
 )

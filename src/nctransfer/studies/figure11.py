@@ -24,13 +24,10 @@ PAPER = {
 }
 
 
-def _subjects(scale: Scale) -> list[tuple[Backbone, dict[str, Any]]]:
+def _subjects(scale: Scale) -> list[Backbone]:
     """The encoder pre-trained on the source with its small downstream set, and the first released network of Table 2."""
-    own = Backbone(None, "Table 1's encoder", 0, {}, scale.tuned_units)
-    released = [
-        (backbone, next(iter(backbone.data.values()))) for backbone in scale.backbones if backbone.network is not None
-    ]
-    return [(own, scale.tuned), *released[:1]]
+    own = Backbone(None, "Table 1's encoder", scale.network["image_size"], {"": scale.tuned}, scale.tuned_units)
+    return [own, *[backbone for backbone in scale.backbones if backbone.network is not None][:1]]
 
 
 def _runs(backbone: Backbone) -> list[tuple[str, str, str | None]]:
@@ -44,7 +41,8 @@ def _key(backbone: Backbone, label: str) -> str:
 
 def cells(scale: Scale, seed: int) -> dict[str, Cell]:
     made = {}
-    for backbone, data in _subjects(scale):
+    for backbone in _subjects(scale):
+        data = next(iter(backbone.data.values()))
         network: Cell | str = backbone.network or by_loss(scale, seed, scale.network, "ce", 0)
         size = backbone.image_size if backbone.network else None
         made[_key(backbone, "before")] = transfer(network, data, seed, layers=True, probe=False, image_size=size)
@@ -56,14 +54,14 @@ def cells(scale: Scale, seed: int) -> dict[str, Cell]:
 def findings(outcome: Outcome) -> Findings:
     claims: list[Verdict] = []
     panels: list[dict[str, Any]] = []
-    for backbone, _ in _subjects(outcome.scale):
+    for backbone in _subjects(outcome.scale):
         labels = [label for label, _, _ in _runs(backbone)]
         nc1 = {label: outcome.each(_key(backbone, label), "nc1") for label in labels}
         accuracy = {label: outcome.each(_key(backbone, label), "test_accuracy") for label in labels}
         before = outcome.each(_key(backbone, "before"), "layers", -1, "nc1")
         claims += [*_layer_claims(backbone, nc1, before), *_accuracy_claims(backbone, nc1, accuracy)]
         panels += [*_plots(outcome, backbone, nc1, accuracy), _table(backbone, before, nc1, accuracy)]
-    return Findings(claims, panels, [f"The paper: {PAPER['text']}."], CAUSES.get(outcome.scale.name, {}))
+    return Findings(claims, panels, [f"The paper: {PAPER['text']}."])
 
 
 def _layer_claims(backbone: Backbone, nc1: dict[str, list[Any]], before: list[Any]) -> list[Verdict]:
@@ -181,4 +179,5 @@ STUDY = Study(
     cells,
     findings,
     ("Figure 11",),
+    CAUSES,
 )

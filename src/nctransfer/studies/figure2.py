@@ -46,7 +46,6 @@ def findings(outcome: Outcome) -> Findings:
         [*_claims(outcome, trained, nc1, accuracy), _rise(outcome, trained, nc1, accuracy)],
         [*_plots(families, nc1, accuracy), _table(outcome, labels, nc1, accuracy)],
         [f"The paper: {PAPER['text']}.", *_thresholds(outcome, trained, nc1, accuracy)],
-        CAUSES.get(outcome.scale.name, {}),
     )
 
 
@@ -208,4 +207,5 @@ STUDY = Study(
     cells,
     findings,
     ("Figure 2",),
+    CAUSES,
 )

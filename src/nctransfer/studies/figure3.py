@@ -82,7 +82,6 @@ def findings(outcome: Outcome) -> Findings:
         claims,
         [_plot(drawn), table("Every model on every downstream set.", columns, lines)],
         [f"The paper: {PAPER['text']}."],
-        CAUSES.get(outcome.scale.name, {}),
     )
 
 
@@ -117,4 +116,5 @@ STUDY = Study(
     downstream_cells,
     findings,
     ("Figure 3",),
+    CAUSES,
 )

@@ -31,12 +31,8 @@ def findings(outcome: Outcome) -> Findings:
         linear_claims(outcome, "mlp layers", "MLP"),
         depth_panels(outcome, "mlp layers", "MLP"),
         [f"The paper: {PAPER['text']}."],
-        CAUSES.get(outcome.scale.name, {}),
     )
 
-
-CAUSES: dict[str, dict[str, str]] = {}
-"""By scale."""
 
 STUDY = Study(
     "figure5",

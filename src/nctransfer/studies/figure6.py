@@ -49,7 +49,6 @@ def findings(outcome: Outcome) -> Findings:
         ],
         depth_panels(outcome, "vit layers", "ViT"),
         [f"The paper: {PAPER['text']}."],
-        CAUSES.get(outcome.scale.name, {}),
     )
 
 
@@ -71,4 +70,5 @@ STUDY = Study(
     cells,
     findings,
     ("Figure 6",),
+    CAUSES,
 )

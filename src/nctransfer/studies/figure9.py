@@ -94,9 +94,7 @@ def findings(outcome: Outcome) -> Findings:
     missing = {"fashion_mnist"} - {spec["name"] for spec, _ in outcome.scale.layered.values()}
     if missing and outcome.scale.name == "mini":
         notes.append("FashionMNIST is left out at this scale.")
-    return Findings(
-        claims, [panel, table("How straight the decay is.", columns, rows)], notes, CAUSES.get(outcome.scale.name, {})
-    )
+    return Findings(claims, [panel, table("How straight the decay is.", columns, rows)], notes)
 
 
 def _curve(layers: list[dict[str, Any]] | None) -> list[float | None]:
@@ -125,4 +123,5 @@ STUDY = Study(
     cells,
     findings,
     ("Figure 9",),
+    CAUSES,
 )

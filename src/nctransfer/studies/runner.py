@@ -21,7 +21,7 @@ from .catalogue import STUDIES, cells_of, get_studies, minutes
 from .cells import Cell
 from .scales import Scale, get_scale
 from .store import Store, read_record
-from .study import Outcome, Study, cause_of
+from .study import Outcome, Study
 from .work import compute
 from .workers import run_workers
 
@@ -376,7 +376,7 @@ def _entry(study: Study, scale: Scale, seeds: list[int], store: Store) -> dict[s
     findings = study.findings(Outcome(scale, values))
     verdicts = [verdict.plain() for verdict in findings.claims]
     for verdict in verdicts:
-        verdict["cause"] = cause_of(verdict["statement"], findings.causes) if verdict["verdict"] != "holds" else ""
+        verdict["cause"] = study.cause(scale.name, verdict["statement"]) if verdict["verdict"] != "holds" else ""
     return {
         "name": study.name,
         "title": study.title,

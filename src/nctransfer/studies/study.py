@@ -10,7 +10,7 @@ from .cells import Cell
 from .scales import Scale
 from .verdicts import Verdict
 
-__all__ = ["Findings", "Outcome", "Study", "at", "cause_of"]
+__all__ = ["Findings", "Outcome", "Study", "at"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,6 @@ class Outcome:
     def each(self, label: str, *path: str | int) -> list[Any]:
         """For each seed what lies at ``path`` in the values of a cell; None where it is missing."""
         return [at(self.values[seed].get(label), *path) for seed in self.seeds]
-
-
-def cause_of(statement: str, causes: Mapping[str, str]) -> str:
-    """The cause kept for a claim; empty where there is none.
-
-    Example:
-        >>> cause_of("MSE transfers worse", {"MSE": "too few images"}), cause_of("CE transfers worse", {})
-        ('too few images', '')
-    """
-    return next((text for beginning, text in causes.items() if statement.startswith(beginning)), "")
 
 
 def at(value: Any, *path: str | int) -> Any:
@@ -68,13 +58,11 @@ class Findings:
         claims: Each with its verdict.
         panels: Tables and plots, made by :mod:`~nctransfer.studies.panels`.
         notes: Of the protocol, and slips in the paper.
-        causes: By the beginning of a claim's statement, why it may fail here: the likely cause, and what was tried.
     """
 
     claims: Sequence[Verdict]
     panels: Sequence[dict[str, Any]]
     notes: Sequence[str] = ()
-    causes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +76,7 @@ class Study:
         cells: The cells of one seed at a scale, by label.
         findings: What they come to.
         artefacts: Of the paper, by its own names.
+        causes: By scale and the beginning of a claim, why it may fail there: the likely cause, and what was tried.
     """
 
     name: str
@@ -96,3 +85,9 @@ class Study:
     cells: Callable[[Scale, int], dict[str, Cell]]
     findings: Callable[[Outcome], Findings]
     artefacts: tuple[str, ...]
+    causes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def cause(self, scale: str, statement: str) -> str:
+        """Why a claim may fail at a scale; empty where nothing is kept."""
+        kept = self.causes.get(scale, {})
+        return next((text for beginning, text in kept.items() if statement.startswith(beginning)), "")

@@ -76,9 +76,7 @@ def findings(outcome: Outcome) -> Findings:
         axis("transfer accuracy (%)", percent=True),
         points,
     )
-    return Findings(
-        _claims(nc1, accuracy), [table(caption, columns, rows), drawn], causes=CAUSES.get(outcome.scale.name, {})
-    )
+    return Findings(_claims(nc1, accuracy), [table(caption, columns, rows), drawn])
 
 
 def _claims(nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]) -> list[Verdict]:
@@ -122,4 +120,5 @@ STUDY = Study(
     cells,
     findings,
     ("Table 1",),
+    CAUSES,
 )

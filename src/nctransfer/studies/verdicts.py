@@ -75,7 +75,7 @@ def decide(
         return Verdict(statement, "undecided", f"{name}: not computed", ())
     times = 100 if points else 1
     shown = ", ".join("–" if effect is None else _signed(times * effect, digits) for effect in seen)
-    said = f"{name}{' in points' if points else ''} by seed: {shown}"
+    said = f"{name}{', in points,' if points else ''} by seed: {shown}"
     mean = _but_for_ties(statistics.fmean(known))
     towards: Word | None = "holds" if mean > 0 else "does not hold" if mean < 0 else None
     if len(known) == 1:

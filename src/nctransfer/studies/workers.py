@@ -63,8 +63,7 @@ def run_workers(
     logs.mkdir(exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # Threads that spin while they wait would take the cores from the other workers.
-    # glibc gives large blocks back to the system at every step and takes them again, thousands of page faults each time;
-    # kept, a ResNet-20 trains about a sixth faster on one thread. Other allocators ignore these.
+    # glibc would give large blocks back to the system at every step and take them again, with a page fault for every page.
     kept = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
     environment = {**kept, **os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     watch.say(f"{len(missing)} cells in {jobs} processes, threads each: {threads}; what they say is in {logs}")
