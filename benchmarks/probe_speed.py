@@ -39,7 +39,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from nctransfer.transfer.linear_probe import DEFAULT_STRENGTHS, fit_probe_path
+from nctransfer.probes import DEFAULT_STRENGTHS, fit_probe_path
 
 STRENGTHS = {"default": list(DEFAULT_STRENGTHS), "wide": [10.0**-power for power in range(7)]}
 NEAR = 1e-4

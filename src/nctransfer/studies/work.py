@@ -12,13 +12,13 @@ import torch
 from ..data import AugmentSettings, DataBundle, narrow, open_dataset
 from ..data.named import search_folders
 from ..errors import SetupError
+from ..probes import choose_probe
 from ..runs.ledger import Ledger
 from ..scores import NEEDS_SOURCE, SCORES, score_all
 from ..training import pretrain
 from ..transfer.choose import Chooser
 from ..transfer.evaluate import run_split
 from ..transfer.features import LayerFeatures, measure_features
-from ..transfer.linear_probe import choose_probe
 from ..transfer.settings import settings_from
 from ..transfer.tuning import train_method
 from ..transfer.watch import Watch

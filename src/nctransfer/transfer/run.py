@@ -14,12 +14,12 @@ from torch import nn
 from ..data import DataBundle
 from ..errors import UsageError
 from ..models import Network
+from ..probes import choose_probe
 from ..runs import RunFolder, describe_environment, load_tensors
 from ..runs.ledger import Ledger
 from .choose import Choice, Chooser
 from .features import measure_features
 from .handover import save_classifier
-from .linear_probe import choose_probe
 from .methods import TunedNetwork
 from .result import RunResult
 from .settings import TransferSettings

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
+from ..probes import accuracy_interval, balanced_accuracy
 from .choose import Choice, whole_accuracy
 from .cost import measure_cost
 from .evaluate import cached_accuracy, run_split
 from .features import measure_features
 from .fitting import Fit, FitOutcome, fit
 from .methods import TunedNetwork
-from .scoring import accuracy_interval, balanced_accuracy
 from .workbench import METHODS, Workbench
 
 __all__ = ["Tuned", "evaluate_method", "train_method"]

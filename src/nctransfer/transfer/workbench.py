@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
 from ..models import Network, load_network, wrap_module
+from ..probes import ChosenProbe, choose_probe
 from ..training.runtime import Runtime
 from .batches import AugmentedPixels, CachedInputs
 from .evaluate import run_split
@@ -21,7 +22,6 @@ from .features import LayerFeatures, extract_features
 from .full import FULL
 from .layer import LAYER
 from .linear import LINEAR
-from .linear_probe import ChosenProbe, choose_probe
 from .methods import TunedNetwork, TuningMethod
 from .settings import TransferSettings
 from .skip import SCL, DirectSkip

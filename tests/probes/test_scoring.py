@@ -13,7 +13,7 @@ from scipy.stats import binomtest, norm
 from sklearn.metrics import balanced_accuracy_score
 
 from nctransfer.errors import DataError, UsageError
-from nctransfer.transfer.scoring import accuracy_interval, balanced_accuracy
+from nctransfer.probes import accuracy_interval, balanced_accuracy
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1), st.floats(0.5, 0.999))

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from nctransfer.errors import DataError, UsageError
-from nctransfer.transfer.linear_probe import DEFAULT_STRENGTHS, LinearProbe, choose_probe, fit_probe_path
-from nctransfer.transfer.softmax_regression import SoftmaxRegression
+from nctransfer.probes import DEFAULT_STRENGTHS, LinearProbe, SoftmaxRegression, choose_probe, fit_probe_path
 
 
 def blobs(count=200, dim=12, num_classes=4, spread=1.0, seed=0):
@@ -223,7 +222,7 @@ def test_autocast_and_gradients_are_kept_out():
 
 
 def test_warns_when_it_stops_short(monkeypatch):
-    monkeypatch.setattr("nctransfer.transfer.softmax_regression._MOST_ITERATIONS", 1)
+    monkeypatch.setattr("nctransfer.probes.softmax_regression._MOST_ITERATIONS", 1)
     features, labels = blobs()
     with pytest.warns(RuntimeWarning, match=r"at strength 0\.001 stopped .* from its optimum, asked for 1\.0e-05"):
         (probe,) = fit_probe_path(features, labels, num_classes=4, strengths=[1e-3])
