@@ -5,8 +5,9 @@ The names below are loaded on first use, so that ``import nctransfer`` and ``nct
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .fronts import lazy_front
 
 if TYPE_CHECKING:
     from .metrics import ClassStatistics, measure
@@ -15,24 +16,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "ClassStatistics": "metrics",
-    "auto": "transfer",
-    "measure": "metrics",
-    "predict": "transfer",
-    "pretrain": "training",
-    "probe": "transfer",
-    "tune": "transfer",
-}
-
-__all__ = ["ClassStatistics", "__version__", "auto", "measure", "predict", "pretrain", "probe", "tune"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+__all__ = [
+    "__version__",
+    *lazy_front(
+        __name__,
+        {
+            "metrics": ["ClassStatistics", "measure"],
+            "training": ["pretrain"],
+            "transfer": ["auto", "predict", "probe", "tune"],
+        },
+    ),
+]

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from .augment import AugmentSettings, augment
-from .files import image_files, read_image
-from .loaders import Batch, PixelLoader, pixels_of
-from .named import NAMES
-from .narrow import narrow
-from .opening import bundle_from_arrays, bundle_from_torch, open_dataset
-from .order import random_order
-from .preprocess import Preprocess
-from .splits import DataBundle, ImageSplit
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "NAMES",
-    "AugmentSettings",
-    "Batch",
-    "DataBundle",
-    "ImageSplit",
-    "PixelLoader",
-    "Preprocess",
-    "augment",
-    "bundle_from_arrays",
-    "bundle_from_torch",
-    "image_files",
-    "narrow",
-    "open_dataset",
-    "pixels_of",
-    "random_order",
-    "read_image",
-]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .augment import augment
+    from .augment_settings import AugmentSettings
+    from .files import image_files, read_image
+    from .loaders import Batch, PixelLoader, pixels_of
+    from .named import NAMES
+    from .narrow import narrow
+    from .opening import (
+        bundle_from_arrays,
+        bundle_from_torch,
+        open_dataset,
+    )
+    from .order import random_order
+    from .preprocess import Preprocess
+    from .splits import DataBundle, ImageSplit
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "augment": ["augment"],
+        "augment_settings": ["AugmentSettings"],
+        "files": ["image_files", "read_image"],
+        "loaders": ["Batch", "PixelLoader", "pixels_of"],
+        "named": ["NAMES"],
+        "narrow": ["narrow"],
+        "opening": ["bundle_from_arrays", "bundle_from_torch", "open_dataset"],
+        "order": ["random_order"],
+        "preprocess": ["Preprocess"],
+        "splits": ["DataBundle", "ImageSplit"],
+    },
+)

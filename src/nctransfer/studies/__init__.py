@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from .catalogue import STUDIES, get_studies
-from .runner import report_studies, run_studies
-from .scales import SCALES, get_scale
+from typing import TYPE_CHECKING
 
-__all__ = ["SCALES", "STUDIES", "get_scale", "get_studies", "report_studies", "run_studies"]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .catalogue import STUDIES, get_studies
+    from .runner import report_studies, run_studies
+    from .scales import SCALES, get_scale
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "catalogue": ["STUDIES", "get_studies"],
+        "runner": ["report_studies", "run_studies"],
+        "scales": ["SCALES", "get_scale"],
+    },
+)

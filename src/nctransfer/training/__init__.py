@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from .adversarial import pgd, robust_accuracy
-from .pretrain import PretrainResult, pretrain
-from .schedules import sgdr
-from .settings import PretrainSettings
+from typing import TYPE_CHECKING
 
-__all__ = ["PretrainResult", "PretrainSettings", "pgd", "pretrain", "robust_accuracy", "sgdr"]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .adversarial import pgd, robust_accuracy
+    from .pretrain import PretrainResult, pretrain
+    from .schedules import sgdr
+    from .settings import PretrainSettings
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "adversarial": ["pgd", "robust_accuracy"],
+        "pretrain": ["PretrainResult", "pretrain"],
+        "schedules": ["sgdr"],
+        "settings": ["PretrainSettings"],
+    },
+)

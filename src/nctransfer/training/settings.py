@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..data.augment import AugmentSettings
+from ..data import AugmentSettings
 from ..errors import UsageError, near_names
 
 __all__ = ["FREE_SETTINGS", "PretrainSettings", "make_settings"]

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from .api import auto, probe, tune
-from .handover import load_classifier, save_classifier
-from .methods import TunedNetwork, TuningMethod
-from .predict import Prediction, predict
-from .result import RunResult
-from .settings import METHOD_NAMES, TransferSettings
-from .watch import Watch
-from .workbench import METHODS
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "METHODS",
-    "METHOD_NAMES",
-    "Prediction",
-    "RunResult",
-    "TransferSettings",
-    "TunedNetwork",
-    "TuningMethod",
-    "Watch",
-    "auto",
-    "load_classifier",
-    "predict",
-    "probe",
-    "save_classifier",
-    "tune",
-]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .api import auto, probe, tune
+    from .handover import load_classifier, save_classifier
+    from .methods import TunedNetwork, TuningMethod
+    from .predict import Prediction, predict
+    from .result import RunResult
+    from .settings import METHOD_NAMES, TransferSettings
+    from .watch import Watch
+    from .workbench import METHODS
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "api": ["auto", "probe", "tune"],
+        "handover": ["load_classifier", "save_classifier"],
+        "methods": ["TunedNetwork", "TuningMethod"],
+        "predict": ["Prediction", "predict"],
+        "result": ["RunResult"],
+        "settings": ["METHOD_NAMES", "TransferSettings"],
+        "watch": ["Watch"],
+        "workbench": ["METHODS"],
+    },
+)
