@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .augment_settings import AugmentSettings
+from .order import GOLDEN, splitmix64
 
 __all__ = ["LEVELS", "AugmentParameters", "AugmentSettings", "apply_augmentation", "augment", "draw_parameters"]
 
@@ -33,6 +34,7 @@ LEVELS = {
     4: "random crop, horizontal flip, colour jitter",
     5: "random crop, horizontal flip, colour jitter, grey",
 }
+_STEP = np.uint64(GOLDEN)
 _ORDERS = np.array(list(itertools.permutations(range(4))))
 
 
@@ -258,21 +260,11 @@ def _keys(seed: int, epoch: int, view: int, indices: np.ndarray) -> np.ndarray:
     """One 64-bit key per sample: the words of the name are absorbed one by one, each mixed in full before the next."""
     key = np.zeros(1, dtype=np.uint64)
     for word in (seed, epoch, view):
-        key = _mix(key ^ np.uint64(word & 0xFFFFFFFFFFFFFFFF))
-    return _mix(key ^ indices.astype(np.int64).view(np.uint64))
+        key = splitmix64((key ^ np.uint64(word & 0xFFFFFFFFFFFFFFFF)) + _STEP)
+    return splitmix64((key ^ indices.astype(np.int64).view(np.uint64)) + _STEP)
 
 
 def _uniform(keys: np.ndarray, count: int) -> np.ndarray:
     """Numbers in [0, 1) of shape (B, count): the SplitMix64 sequence that starts at each key (Steele et al., 2014)."""
-    steps = np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
-    return (_mix(keys[:, None] + steps) >> np.uint64(11)) * 2.0**-53
-
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def _mix(word: np.ndarray) -> np.ndarray:
-    word = word + _GOLDEN
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
+    steps = np.arange(1, count + 1, dtype=np.uint64) * _STEP
+    return (splitmix64(keys[:, None] + steps + _STEP) >> np.uint64(11)) * 2.0**-53

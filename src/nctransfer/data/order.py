@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["apportion", "random_keys", "random_order"]
+__all__ = ["apportion", "random_keys", "random_order", "splitmix64"]
 
+GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
@@ -18,11 +19,11 @@ def random_keys(num: int, *key: int) -> np.ndarray:
     Returns:
         Shape (num,), uint64.
     """
-    state = 0x9E3779B97F4A7C15
+    state = GOLDEN
     for part in key:
-        state = int(_mix(np.array([(state ^ (part & _MASK)) & _MASK], dtype=np.uint64))[0])
+        state = int(splitmix64(np.array([(state ^ (part & _MASK)) & _MASK], dtype=np.uint64))[0])
     index = np.arange(1, num + 1, dtype=np.uint64)
-    return _mix(index * np.uint64(0x9E3779B97F4A7C15) + np.array([state], dtype=np.uint64))
+    return splitmix64(index * np.uint64(GOLDEN) + np.array([state], dtype=np.uint64))
 
 
 def random_order(num: int, *key: int) -> np.ndarray:
@@ -65,7 +66,13 @@ def apportion(total: int, weights: np.ndarray, low: int | np.ndarray, high: int 
     return share
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def splitmix64(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, 2014): a bijection of 64-bit words, each bit felt by all.
+
+    Example:
+        >>> hex(splitmix64(np.array([GOLDEN], dtype=np.uint64))[0])
+        '0xe220a8397b1dcdaf'
+    """
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
