@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from nctransfer.metrics.picture import draw_collapse
+from nctransfer.metrics import collapse_plane
+from nctransfer.report import draw_collapse
 
 
 def main() -> None:
@@ -20,7 +21,9 @@ def main() -> None:
     noise = torch.randn(600, 16, generator=generator)
     for name, share, spread in (("before", 0.0, 1.2), ("on_the_way", 0.5, 0.6), ("collapsed", 1.0, 0.08)):
         features = ((1 - share) * means + share * simplex)[labels] + spread * noise
-        draw_collapse(features, labels, images / f"collapse_{name}.png", title=f"{name.replace('_', ' ')}: ")
+        draw_collapse(
+            collapse_plane(features, labels), images / f"collapse_{name}.png", title=f"{name.replace('_', ' ')}: "
+        )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import torch
 
 from nctransfer import metrics
 from nctransfer.cli import main
+from nctransfer.data import open_features
 from nctransfer.errors import DataError, UsageError
-from nctransfer.metrics.files import open_features
 
 UNSTABLE_IN_FLOAT32 = 1e-4
 

@@ -53,8 +53,8 @@ def measure_file(
             plot,
         )
         return
+    from ..data import open_features
     from ..metrics import measure
-    from ..metrics.files import open_features
 
     opened = open_features(file, labels)
     try:
@@ -70,9 +70,10 @@ def measure_file(
     except TypeError as error:
         raise DataError(str(error), where=str(file)) from error
     if plot is not None:
-        from ..metrics.picture import draw_collapse
+        from ..metrics import collapse_plane
+        from ..report import draw_collapse
 
-        draw_collapse(opened.features, opened.labels, plot)
+        draw_collapse(collapse_plane(opened.features, opened.labels), plot)
     show({file.name: collapse.to_dict()}, as_json)
 
 
@@ -86,9 +87,10 @@ def _measure_network(
     named = () if layers is None else None if layers == "all" else tuple(name.strip() for name in layers.split(","))
     taken, found = layer_collapse(settings_from(settings, where="measure"), named, watch=TerminalWatch(), **options)
     if plot is not None:
-        from ..metrics.picture import draw_collapse
+        from ..metrics import collapse_plane
+        from ..report import draw_collapse
 
-        draw_collapse(taken.penultimate, taken.labels, plot)
+        draw_collapse(collapse_plane(taken.penultimate, taken.labels), plot)
     # Validation and test images are left out, so that the numbers are those of `auto`, `probe` and `tune`.
     show(
         {name: collapse.to_dict() for name, collapse in found.items()},

@@ -9,6 +9,7 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from .augment import augment
     from .augment_settings import AugmentSettings
+    from .feature_files import OpenedFeatures, open_features
     from .files import image_files, read_image
     from .loaders import Batch, PixelLoader, pixels_of
     from .named import NAMES
@@ -27,6 +28,7 @@ __all__ = lazy_front(
     {
         "augment": ["augment"],
         "augment_settings": ["AugmentSettings"],
+        "feature_files": ["OpenedFeatures", "open_features"],
         "files": ["image_files", "read_image"],
         "loaders": ["Batch", "PixelLoader", "pixels_of"],
         "named": ["NAMES"],

@@ -1,4 +1,7 @@
-"""Collapse of features: class statistics, NC1 to NC4, CDNV, ranks, noise floor and calibration. Needs only torch."""
+"""Collapse of features: class statistics, NC1 to NC4, CDNV, ranks, noise floor and calibration.
+
+Needs torch and NumPy, and nothing else but for saving statistics (safetensors) and the adapters of `training`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from .classifier import ncc_agreement, self_duality
 from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
 from .measure import METRICS, Collapse, measure
 from .noise_floor import NoiseFloor, nc1_null
+from .plane import CollapsePlane, collapse_plane
 from .rank import numerical_rank
 from .statistics import ClassStatistics
 from .training import CollapseLogger, collapse_callback, collapse_metric
@@ -17,11 +21,13 @@ __all__ = [
     "ClassStatistics",
     "Collapse",
     "CollapseLogger",
+    "CollapsePlane",
     "NoiseFloor",
     "cdnv",
     "class_separation",
     "collapse_callback",
     "collapse_metric",
+    "collapse_plane",
     "equiangularity",
     "equinorm",
     "etf_angle_error",

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from .statistics import ClassStatistics
-from .training import streamed_numbers
+from .streamed import streamed_numbers
 
 __all__ = ["CollapseMetric"]
 

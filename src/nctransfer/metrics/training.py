@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import DataError, NCTransferError, SetupError
-from .measure import measure
+from ..errors import DataError, SetupError
 from .statistics import ClassStatistics
+from .streamed import streamed_numbers
 
 __all__ = ["CollapseLogger", "collapse_callback", "collapse_metric"]
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
-
-STREAMED = ("nc1", "cdnv", "equinorm", "equiangularity", "etf_angle_error", "etf_error", "vci")
 
 
 class CollapseLogger:
@@ -90,16 +88,6 @@ def pooled(output: Tensor) -> Tensor:
     if output.ndim != 2:
         raise DataError(f"a layer's output must have 2, 3 or 4 axes, got {output.ndim}", where="CollapseLogger")
     return output
-
-
-def streamed_numbers(statistics: ClassStatistics) -> dict[str, float]:
-    """The numbers that are defined for these statistics; none where fewer than two classes were seen."""
-    try:
-        collapse = measure(statistics)
-    except NCTransferError:
-        return {}
-    values = {name: getattr(collapse, name) for name in STREAMED}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def collapse_metric(num_classes: int, dim: int, *, scatter: bool = True, **arguments: Any) -> Metric:

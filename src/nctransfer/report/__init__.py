@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .collapse_picture import draw_collapse
 from .page import write_report, write_text
 
-__all__ = ["write_report", "write_text"]
+__all__ = ["draw_collapse", "write_report", "write_text"]
