@@ -6,9 +6,10 @@ from .atomic import write_bytes, write_json
 from .checkpoint import load_tensors, load_weights_file, save_tensors, sha256
 from .environment import describe_environment
 from .folder import RunFolder
-from .lock import FolderLock
+from .lock import LOCK_FILES, FolderLock
 
 __all__ = [
+    "LOCK_FILES",
     "FolderLock",
     "RunFolder",
     "describe_environment",

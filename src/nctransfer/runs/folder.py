@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import DataError, UsageError
 from .atomic import raise_if_full, to_plain, write_json
 from .environment import describe_environment
-from .lock import FolderLock
+from .lock import LOCK_FILES, FolderLock
 
 __all__ = ["RunFolder"]
 
@@ -66,7 +66,7 @@ class RunFolder:
         return run
 
     def _prepare(self, config: dict[str, Any], resume: bool, overwrite: bool) -> None:
-        present = [entry.name for entry in self.path.iterdir() if entry.name != ".lock"]
+        present = [entry.name for entry in self.path.iterdir() if entry.name not in LOCK_FILES]
         stored = self._read("config.json")
         if present and overwrite and not resume:
             if stored is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import LockedError, NCTransferError, PreemptedError, UsageError
 from ..report import write_report, write_text
-from ..runs import FolderLock, describe_environment, write_json
+from ..runs import LOCK_FILES, FolderLock, describe_environment, write_json
 from ..runs.folder import RunFolder
 from ..transfer.watch import Watch
 from .catalogue import STUDIES, cells_of, get_studies, minutes
@@ -273,7 +273,7 @@ def claim_folder(root: Path, scale: Scale) -> None:
     with _locked(root):
         config = RunFolder(root)._read("config.json")
         if config is None:
-            if any(entry.name not in (".lock", "cells", "jobs") for entry in root.iterdir()):
+            if any(entry.name not in (*LOCK_FILES, "cells", "jobs") for entry in root.iterdir()):
                 raise UsageError("the folder is not empty", where=str(root), remedy="choose another --out")
             write_json(root / "config.json", {"verb": "paper", "scale": scale.name})
     if config is not None and config.get("scale") != scale.name:

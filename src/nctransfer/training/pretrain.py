@@ -21,7 +21,7 @@ from ..losses import SupCon
 from ..models import Network, wrap_module
 from ..models.heads import ProjectionHead
 from ..report import write_report
-from ..runs import RunFolder, describe_environment, save_tensors
+from ..runs import LOCK_FILES, RunFolder, describe_environment, save_tensors
 from .adversarial import robust_accuracy
 from .batches import TrainBatches, device_batches
 from .checkpoints import Checkpoints
@@ -99,7 +99,7 @@ def pretrain(
         stop = stack.enter_context(StopRequest())
         config = _config(data, settings, network)
         folder = Path(out)
-        fresh = not folder.exists() or not any(entry.name != ".lock" for entry in folder.iterdir())
+        fresh = not folder.exists() or not any(entry.name not in LOCK_FILES for entry in folder.iterdir())
         run = RunFolder(out)
         if runtime.is_main:
             run = stack.enter_context(RunFolder.create(out, config=config, resume=resume, overwrite=overwrite))
