@@ -18,14 +18,12 @@ import torch
 from timing import paired, ratio, save
 
 from nctransfer.data import PixelLoader, Preprocess, bundle_from_arrays
+from nctransfer.engine import Checkpoints, Runtime, StopRequest
 from nctransfer.losses import CrossEntropy
 from nctransfer.models.heads import ProjectionHead
 from nctransfer.training.batches import TrainBatches
-from nctransfer.training.checkpoints import Checkpoints
-from nctransfer.training.interrupt import StopRequest
 from nctransfer.training.loop import Loop
 from nctransfer.training.model import PretrainModel, build_network
-from nctransfer.training.runtime import Runtime
 from nctransfer.training.settings import make_settings
 
 CLASSES, STEPS = 100, 5

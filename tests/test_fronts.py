@@ -6,7 +6,14 @@ import sys
 
 import pytest
 
-LAZY = ["nctransfer", "nctransfer.data", "nctransfer.training", "nctransfer.transfer", "nctransfer.studies"]
+LAZY = [
+    "nctransfer",
+    "nctransfer.data",
+    "nctransfer.engine",
+    "nctransfer.training",
+    "nctransfer.transfer",
+    "nctransfer.studies",
+]
 
 
 @pytest.mark.parametrize("name", LAZY)

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from nctransfer.data import PixelLoader, Preprocess
+from nctransfer.engine import Runtime, halving
 from nctransfer.errors import DataError, ResourceError
 from nctransfer.models import wrap_module
-from nctransfer.training.memory import halving
-from nctransfer.training.runtime import Runtime
 from nctransfer.transfer import tune
 from nctransfer.transfer.features import extract_features
 

@@ -88,9 +88,9 @@ def pretrain(
     if not 0 <= memory_limit < float("inf"):
         raise UsageError(f"a number of GiB from 0 on is needed, got {memory_limit}", where="--memory-limit")
     from ..data import AugmentSettings
+    from ..engine import TerminalTable
     from ..training.pretrain import pretrain as run
     from ..training.settings import make_settings
-    from ..training.trackers import TerminalTable
 
     for name in ("data", "out", "resume", "overwrite", "no_flip", "padding", "tracker", "memory_limit"):
         options.pop(name)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..engine import Watch
 from ..errors import PreemptedError, SetupError, UsageError, near_names
-from ..transfer.watch import Watch
 from .catalogue import cells_of, get_studies
 from .cells import Cell
 from .runner import claim_folder, run_cells

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..engine import Watch
 from ..errors import LockedError, NCTransferError, PreemptedError, UsageError
 from ..report import write_report, write_text
 from ..runs import LOCK_FILES, FolderLock, describe_environment, write_json
 from ..runs.folder import RunFolder
-from ..transfer.watch import Watch
 from .catalogue import STUDIES, cells_of, get_studies, minutes
 from .cells import Cell
 from .scales import Scale, get_scale

@@ -11,6 +11,7 @@ import torch
 
 from ..data import AugmentSettings, DataBundle, narrow, open_dataset
 from ..data.named import search_folders
+from ..engine import Watch
 from ..errors import SetupError
 from ..probes import choose_probe
 from ..runs.ledger import Ledger
@@ -21,7 +22,6 @@ from ..transfer.evaluate import run_split
 from ..transfer.features import LayerFeatures, measure_features
 from ..transfer.settings import settings_from
 from ..transfer.tuning import train_method
-from ..transfer.watch import Watch
 from ..transfer.workbench import Workbench
 from .cells import Cell
 

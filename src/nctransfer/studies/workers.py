@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..engine import Watch
 from ..errors import PreemptedError
-from ..transfer.watch import Watch
 from .catalogue import cells_of, get_studies
 from .cells import Cell
 from .scales import get_scale

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ..fronts import lazy_front
 
 if TYPE_CHECKING:
+    from ..engine import sgdr
     from .adversarial import pgd, robust_accuracy
     from .pretrain import PretrainResult, pretrain
-    from .schedules import sgdr
     from .settings import PretrainSettings
 
 __all__ = lazy_front(
@@ -17,7 +17,7 @@ __all__ = lazy_front(
     {
         "adversarial": ["pgd", "robust_accuracy"],
         "pretrain": ["PretrainResult", "pretrain"],
-        "schedules": ["sgdr"],
+        "loop": ["sgdr"],
         "settings": ["PretrainSettings"],
     },
 )

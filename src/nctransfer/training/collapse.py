@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
+from ..engine import halving
 from ..errors import DataError
 from ..metrics import ClassStatistics, cdnv, nc1
 from ..metrics.layers import layer_row
 from ..models.networks import PENULTIMATE
 from .batches import device_batches
-from .memory import halving
 from .model import PretrainModel
 
-__all__ = ["measure_collapse"]
+__all__ = ["flatten", "measure_collapse"]
 
 SAMPLE_BYTES = 2 << 30
 """Features of all layers together that are kept as samples; above it, layers are accumulated as class statistics."""
@@ -77,6 +77,37 @@ def measure_collapse(
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def flatten(measured: dict[str, Any]) -> dict[str, Any]:
+    """What :func:`measure_collapse` found, under the flat names of ``metrics.jsonl``.
+
+    The encoder's values on the training split are ``nc1`` and ``cdnv``; ``head_`` in front is the head's, ``_test``
+    behind the test split's. Layers stand in a list.
+
+    Example:
+        >>> encoder = {"nc1": 0.5, "cdnv": 0.1}
+        >>> part = {"accuracy": 1.0, "ncm_accuracy": 0.9, "encoder": encoder, "head": None, "layers": []}
+        >>> flatten({"train": part})
+        {'train_accuracy': 1.0, 'train_ncm_accuracy': 0.9, 'nc1': 0.5, 'cdnv': 0.1}
+    """
+    flat: dict[str, Any] = {}
+    for split, part in measured.items():
+        suffix = "" if split == "train" else f"_{split}"
+        flat[f"{split}_accuracy"] = part["accuracy"]
+        flat[f"{split}_ncm_accuracy"] = part["ncm_accuracy"]
+        for place, prefix in (("encoder", ""), ("head", "head_")):
+            for name, value in (part[place] or {}).items():
+                flat[f"{prefix}{name}{suffix}"] = value
+    tested = {row["name"]: row for row in measured.get("test", {}).get("layers", [])}
+    layers = [
+        {
+            **row,
+            **{f"{metric}_test": tested[row["name"]][metric] for metric in ("nc1", "cdnv") if row["name"] in tested},
+        }
+        for row in measured.get("train", {}).get("layers", [])
+    ]
+    return flat | ({"layers": layers} if layers else {})
 
 
 def _read(

@@ -15,15 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..engine import Checkpoints, Runtime, StopRequest, is_out_of_memory, pack_training, sgdr, unpack_training
 from ..errors import PreemptedError, ResourceError, SetupError
 from .adversarial import pgd
 from .batches import TrainBatches
-from .checkpoints import Checkpoints, pack_training, unpack_training
-from .interrupt import StopRequest
-from .memory import is_out_of_memory
 from .model import PretrainModel, parameters_are_finite
-from .runtime import Runtime
-from .schedules import sgdr
 from .settings import PretrainSettings
 
 __all__ = ["EpochReport", "Loop"]

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, open_dataset
+from ..engine import Checkpoints, Journal, Listener, Runtime, StopRequest, is_out_of_memory, make_trackers
 from ..errors import ResourceError, UsageError
 from ..losses import SupCon
 from ..models import Network, wrap_module
@@ -24,16 +25,10 @@ from ..report import write_report
 from ..runs import LOCK_FILES, RunFolder, describe_environment, save_tensors
 from .adversarial import robust_accuracy
 from .batches import TrainBatches, device_batches
-from .checkpoints import Checkpoints
-from .collapse import measure_collapse
-from .interrupt import StopRequest
-from .journal import Journal, flatten
+from .collapse import flatten, measure_collapse
 from .loop import Loop
-from .memory import is_out_of_memory
 from .model import PretrainModel, build_loss, build_network
-from .runtime import Runtime
 from .settings import PretrainSettings, make_settings
-from .trackers import Listener, make_trackers
 
 __all__ = ["PretrainResult", "pretrain", "whole_train"]
 

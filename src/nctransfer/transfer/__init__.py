@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING
 from ..fronts import lazy_front
 
 if TYPE_CHECKING:
+    from ..engine import Watch
     from .api import auto, probe, tune
     from .handover import load_classifier, save_classifier
     from .methods import TunedNetwork, TuningMethod
     from .predict import Prediction, predict
     from .result import RunResult
     from .settings import METHOD_NAMES, TransferSettings
-    from .watch import Watch
     from .workbench import METHODS
 
 __all__ = lazy_front(
     __name__,
     {
-        "api": ["auto", "probe", "tune"],
+        "api": ["Watch", "auto", "probe", "tune"],
         "handover": ["load_classifier", "save_classifier"],
         "methods": ["TunedNetwork", "TuningMethod"],
         "predict": ["Prediction", "predict"],
         "result": ["RunResult"],
         "settings": ["METHOD_NAMES", "TransferSettings"],
-        "watch": ["Watch"],
         "workbench": ["METHODS"],
     },
 )

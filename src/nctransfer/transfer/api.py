@@ -8,11 +8,11 @@ from typing import Any
 from torch import nn
 
 from ..data import DataBundle, bundle_from_torch
+from ..engine import Watch
 from ..models import Network
 from .result import RunResult
 from .run import run_transfer
 from .settings import settings_from
-from .watch import Watch
 
 __all__ = ["auto", "probe", "tune"]
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
+from ..engine import Runtime, halving
 from ..models.networks import PENULTIMATE
-from ..training.memory import halving
-from ..training.runtime import Runtime
 from .features import LayerFeatures
 from .methods import TunedNetwork
 

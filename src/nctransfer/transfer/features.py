@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
+from ..engine import Runtime, halving
 from ..errors import DataError
 from ..metrics.layers import layer_row
 from ..models import Network
 from ..models.networks import PENULTIMATE
-from ..training.memory import halving
-from ..training.runtime import Runtime
 
 __all__ = ["LayerFeatures", "extract_features", "measure_features"]
 

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..engine import Runtime, cosine_factor, is_out_of_memory
 from ..errors import ResourceError
-from ..training.memory import is_out_of_memory
-from ..training.runtime import Runtime
 from .batches import Batches
 from .methods import TunedNetwork
 
-__all__ = ["Diverged", "Fit", "FitOutcome", "cosine_factor", "fit"]
+__all__ = ["Diverged", "Fit", "FitOutcome", "fit"]
 
 
 class Diverged(ResourceError):
@@ -150,19 +149,6 @@ def _step(
     runtime.backward(loss * runtime.world_size)
     optimizer.step()
     return loss.detach()
-
-
-def cosine_factor(step: int, total: int, warmup: float) -> float:
-    """Share of the peak learning rate at ``step`` of ``total``: linear warm-up, then half a cosine down to 0.
-
-    Example:
-        >>> [round(cosine_factor(step, 10, 0.2), 2) for step in (0, 1, 2, 6, 10)]
-        [0.5, 1.0, 1.0, 0.5, 0.0]
-    """
-    rising = max(1, round(warmup * total))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))
 
 
 def _groups(model: TunedNetwork, plan: Fit) -> list[dict[str, object]]:

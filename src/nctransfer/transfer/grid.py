@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..engine import Watch
 from ..errors import UsageError
 from ..runs import RunFolder
 from .result import RunResult
 from .run import run_transfer
 from .settings import TransferSettings
-from .watch import Watch
 
 __all__ = ["run_grid"]
 

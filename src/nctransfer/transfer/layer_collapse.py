@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ..engine import Watch
 from ..metrics import Collapse, measure
 from .features import LayerFeatures
 from .settings import TransferSettings
-from .watch import Watch
 from .workbench import Workbench
 
 __all__ = ["layer_collapse"]

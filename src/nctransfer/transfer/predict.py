@@ -11,10 +11,9 @@ import torch
 from torch import nn
 
 from ..data import Preprocess, image_files, read_image
+from ..engine import Runtime, Watch
 from ..errors import DataError
-from ..training.runtime import Runtime
 from .handover import load_classifier
-from .watch import Watch
 
 __all__ = ["Prediction", "predict"]
 

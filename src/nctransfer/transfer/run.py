@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from ..data import DataBundle
+from ..engine import Watch
 from ..errors import UsageError
 from ..models import Network
 from ..probes import choose_probe
@@ -24,7 +25,6 @@ from .methods import TunedNetwork
 from .result import RunResult
 from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, train_method
-from .watch import Watch
 from .workbench import METHODS, Workbench
 
 __all__ = ["run_transfer"]

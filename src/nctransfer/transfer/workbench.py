@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
+from ..engine import Runtime, Watch
 from ..models import Network, load_network, wrap_module
 from ..probes import ChosenProbe, choose_probe
-from ..training.runtime import Runtime
 from .batches import AugmentedPixels, CachedInputs
 from .evaluate import run_split
 from .features import LayerFeatures, extract_features
@@ -25,7 +25,6 @@ from .linear import LINEAR
 from .methods import TunedNetwork, TuningMethod
 from .settings import TransferSettings
 from .skip import SCL, DirectSkip
-from .watch import Watch
 
 __all__ = ["METHODS", "Workbench", "steady"]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from nctransfer.engine import Checkpoints, pack_training, unpack_training
 from nctransfer.errors import CheckpointError, ResourceError
-from nctransfer.training.checkpoints import Checkpoints, pack_training, unpack_training
 
 
 @pytest.fixture

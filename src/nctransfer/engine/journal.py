@@ -9,7 +9,7 @@ from typing import Any
 from ..runs import RunFolder, write_bytes
 from .trackers import Listener
 
-__all__ = ["Journal", "flatten"]
+__all__ = ["Journal"]
 
 
 class Journal:
@@ -45,34 +45,3 @@ class Journal:
         self.run.log(**record)
         for listener in self.listeners:
             listener(record)
-
-
-def flatten(measured: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`~nctransfer.training.collapse.measure_collapse` found, under the flat names of ``metrics.jsonl``.
-
-    The encoder's values on the training split are ``nc1`` and ``cdnv``; ``head_`` in front is the head's, ``_test``
-    behind the test split's. Layers stand in a list.
-
-    Example:
-        >>> encoder = {"nc1": 0.5, "cdnv": 0.1}
-        >>> part = {"accuracy": 1.0, "ncm_accuracy": 0.9, "encoder": encoder, "head": None, "layers": []}
-        >>> flatten({"train": part})
-        {'train_accuracy': 1.0, 'train_ncm_accuracy': 0.9, 'nc1': 0.5, 'cdnv': 0.1}
-    """
-    flat: dict[str, Any] = {}
-    for split, part in measured.items():
-        suffix = "" if split == "train" else f"_{split}"
-        flat[f"{split}_accuracy"] = part["accuracy"]
-        flat[f"{split}_ncm_accuracy"] = part["ncm_accuracy"]
-        for place, prefix in (("encoder", ""), ("head", "head_")):
-            for name, value in (part[place] or {}).items():
-                flat[f"{prefix}{name}{suffix}"] = value
-    tested = {row["name"]: row for row in measured.get("test", {}).get("layers", [])}
-    layers = [
-        {
-            **row,
-            **{f"{metric}_test": tested[row["name"]][metric] for metric in ("nc1", "cdnv") if row["name"] in tested},
-        }
-        for row in measured.get("train", {}).get("layers", [])
-    ]
-    return flat | ({"layers": layers} if layers else {})

@@ -6,8 +6,8 @@ import types
 import pytest
 from rich.console import Console
 
+from nctransfer.engine import TRACKERS, TerminalTable, make_trackers
 from nctransfer.errors import SetupError, UsageError
-from nctransfer.training.trackers import TRACKERS, TerminalTable, make_trackers
 
 RECORD = {"epoch": 2, "step": 8, "train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25, "layers": [{"name": "a"}]}
 

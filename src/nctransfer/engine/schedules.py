@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["SCHEDULES", "sgdr"]
+__all__ = ["cosine_factor", "sgdr"]
 
 
 def sgdr(
@@ -43,4 +43,14 @@ def sgdr(
     return min_lr + 0.5 * (lr - min_lr) * (1.0 + math.cos(math.pi * share))
 
 
-SCHEDULES = ("sgdr", "constant")
+def cosine_factor(step: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate at ``step`` of ``total``: linear warm-up, then half a cosine down to 0.
+
+    Example:
+        >>> [round(cosine_factor(step, 10, 0.2), 2) for step in (0, 1, 2, 6, 10)]
+        [0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total - rising)))

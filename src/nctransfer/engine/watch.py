@@ -1,15 +1,16 @@
-"""What a long computation tells whoever waits for it."""
+"""How a long computation tells whoever waits for it what it does and what it finds."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 __all__ = ["Watch"]
 
 
 class Watch:
-    """Receives what happens and shows nothing; the command line's child of it draws progress bars."""
+    """Receives progress and shows nothing. Children of it draw bars and tables, or send records to a tracker."""
 
     def say(self, text: str) -> None:
         """One line about what has just been found or done."""
@@ -18,3 +19,9 @@ class Watch:
     def stage(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         """A stretch of work of ``total`` parts; the value is called with the number of parts just done."""
         yield lambda parts: None
+
+    def record(self, record: dict[str, Any]) -> None:
+        """One line of ``metrics.jsonl``, as it is written."""
+
+    def close(self) -> None:
+        """The run has ended, well or not."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nctransfer.training.schedules import sgdr
+from nctransfer.engine import sgdr
 
 
 def test_cosine_equals_torchs_scheduler():
