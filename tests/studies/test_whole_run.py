@@ -9,16 +9,19 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 
 from nctransfer.cli import main
 from nctransfer.errors import DataError, UsageError
-from nctransfer.studies import STUDIES, report_studies, run_studies, workers
-from nctransfer.studies import runner as runner_module
+from nctransfer.studies import STUDIES, computing, report_studies, run_studies
 from nctransfer.studies.catalogue import cells_of, get_studies
+from nctransfer.studies.parallel import ClusterLauncher, LocalLauncher
+from nctransfer.studies.recipes import RECIPES
 from nctransfer.studies.scales import SCALES, SMOKE
 from nctransfer.studies.store import Store
+from nctransfer.studies.worker import Job, work
 
 SMOKE_FIGURE5 = cells_of(get_studies(["figure5"]), SMOKE, [0])
 UNDEFINED_SO_SMALL = (
@@ -82,7 +85,7 @@ def test_second_run_computes_nothing(copied, monkeypatch):
     def refuse(*arguments):
         raise AssertionError("a finished cell was computed again")
 
-    monkeypatch.setattr(runner_module, "compute", refuse)
+    monkeypatch.setattr(computing, "compute", refuse)
     result = run_studies(["table1", "figure5"], scale="smoke", out=copied)
     assert result["failures"] == []
     assert len(result["studies"]) == len(STUDIES), "the studies that stood there are kept"
@@ -95,21 +98,21 @@ def test_another_seed_computes_only_its_own_cells(copied, monkeypatch):
         seen.append(cell.config["seed"])
         raise RuntimeError("not now")
 
-    monkeypatch.setattr(runner_module, "compute", note)
+    monkeypatch.setattr(computing, "compute", note)
     result = run_studies(["figure5"], scale="smoke", out=copied, seeds=[0, 1])
     assert seen == [1], "the encoder of the new seed; what needs it is left out"
     assert len(result["failures"]) == 2
 
 
 def test_failing_cell_is_reported_and_others_go_on(tmp_path, monkeypatch, capsys):
-    whole = runner_module.compute
+    whole = computing.compute
 
     def fail_once(cell, *arguments):
         if cell.kind == "encoder" and cell.config["settings"]["arch"] == "vit":
             raise RuntimeError("boom")
         return whole(cell, *arguments)
 
-    monkeypatch.setattr(runner_module, "compute", fail_once)
+    monkeypatch.setattr(computing, "compute", fail_once)
     code = _command("paper", "run", "figure6", "--scale", "smoke", "--out", str(tmp_path / "out"))
     printed = capsys.readouterr()
     assert code == 1
@@ -124,21 +127,42 @@ def test_failing_cell_is_reported_and_others_go_on(tmp_path, monkeypatch, capsys
     assert "boom" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_other_code_is_never_used_silently(copied, monkeypatch):
-    cell = STUDIES["figure5"].cells(SMOKE, 0)["mlp layers"]
-    path = Store(copied).folder(cell) / "cell.json"
+def _older(path):
     record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "code": "0" * 16}))
+    path.write_text(json.dumps({**record, "recipe": {**record["recipe"], "transfer": RECIPES["transfer"] - 1}}))
+
+
+def test_another_recipe_is_never_used_silently(copied):
+    cell = STUDIES["figure5"].cells(SMOKE, 0)["mlp layers"]
+    _older(Store(copied).folder(cell) / "cell.json")
     assert Store(copied).read(cell) is None
     assert Store(copied, accept_other_code=True).read(cell)["other_code"]
     result = report_studies(copied)
     assert {study["name"]: study["other_code"] for study in result["studies"]}["figure5"] == 1
     assert (
-        "another version of the code than this page&#39;s, wholly or in part: figure5"
+        "another version of the recipe than this page&#39;s, wholly or in part: figure5"
         in (copied / "report.html").read_text()
     )
     result = run_studies(["figure5"], scale="smoke", out=copied)
     assert Store(copied).read(cell)["value"]["layers"], "computed again"
+    assert {study["name"]: study["other_code"] for study in result["studies"]}["figure5"] == 0
+
+
+def test_a_raised_recipe_reaches_what_stands_on_the_cell(copied, monkeypatch):
+    cells = STUDIES["figure5"].cells(SMOKE, 0)
+    monkeypatch.setitem(RECIPES, "encoder", RECIPES["encoder"] + 1)
+    assert Store(copied).read(cells["mlp"]) is None
+    assert Store(copied).read(cells["mlp layers"]) is None
+
+
+def test_the_commit_is_information_only(copied):
+    cell = STUDIES["figure5"].cells(SMOKE, 0)["mlp"]
+    path = Store(copied).folder(cell) / "cell.json"
+    record = json.loads(path.read_text())
+    assert "commit" in record["environment"]
+    record["environment"]["commit"] = "0" * 12
+    path.write_text(json.dumps(record))
+    assert not Store(copied).read(cell)["other_code"]
 
 
 @pytest.mark.parametrize("text", ["{", '{"config": {}, "code": "x"}', "[]"])
@@ -221,26 +245,81 @@ def test_jobs_stop_when_told_and_go_on(tmp_path):
     assert _command(*words) == 0
 
 
-def test_jobs_with_nothing_to_do_start_no_process(copied, monkeypatch):
-    monkeypatch.setattr(subprocess, "Popen", None)
+def test_jobs_with_nothing_to_do_start_no_process(copied):
     assert run_studies(["figure5"], scale="smoke", out=copied, jobs=4)["failures"] == []
+    assert not (copied / "jobs").exists()
+
+
+def _job(root, **changes):
+    return Job(("figure5",), "smoke", str(root), (0,), "cpu", **changes)
 
 
 def test_worker_computes_what_is_missing(copied, capsys):
     cell = next(iter(SMOKE_FIGURE5))
     shutil.rmtree(copied / "cells" / cell.folder)
-    job = {"names": ["figure5"], "scale": "smoke", "root": str(copied), "seeds": [0], "device": "cpu"}
-    assert workers._work(json.dumps({**job, "accept_other_code": False, "time_limit": None})) == 0
+    assert work(_job(copied).text()) == 0
     assert Store(copied).read(cell) is not None
     assert cell.title() in capsys.readouterr().out
 
 
-def test_cluster_runs_the_cells_as_jobs(tmp_path, capsys):
-    pytest.importorskip("submitit", reason="submitit (the extra `cluster`) is not installed")
+def test_worker_out_of_time_says_so_by_its_exit_code(tmp_path):
+    assert work(_job(tmp_path, time_limit=1e-6).text()) == 75
+
+
+def test_a_worker_alone_leaves_the_shares_of_others(copied):
+    for cell in SMOKE_FIGURE5:
+        shutil.rmtree(copied / "cells" / cell.folder)
+    assert work(_job(copied, place=1, of=2, alone=True).text()) == 0
+    assert not list(Store(copied).folder(SMOKE_FIGURE5[0]).glob("cell.json"))
+
+
+def test_cluster_local_is_jobs_of_this_machine(tmp_path, capsys):
     out = tmp_path / "out"
     assert _command("paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local") == 0
-    assert "1 jobs submitted to local" in capsys.readouterr().err
+    assert "2 cells in 1 processes" in capsys.readouterr().err
     assert len(list((out / "cells").glob("*/cell.json"))) == 2
+    assert [path.name for path in (out / "jobs").iterdir()] == ["worker-0.log"]
+
+
+def test_cluster_jobs_do_the_same_work(tmp_path):
+    """submitit's own local executor stands in for Slurm."""
+    pytest.importorskip("submitit", reason="submitit (the extra `cluster`) is not installed")
+    (tmp_path / "jobs").mkdir()
+    worker = ClusterLauncher(tmp_path, "local").start(_job(tmp_path))
+    began = time.monotonic()
+    while (code := worker.poll()) is None:
+        assert time.monotonic() - began < 120
+        time.sleep(0.2)
+    assert code == 0
+    assert all(Store(tmp_path).read(cell) for cell in SMOKE_FIGURE5)
+
+
+def test_a_job_that_its_time_limit_stops_is_started_again(tmp_path, capsys):
+    """Rounds of a launcher: the first start is stopped at once, the second finishes."""
+    from nctransfer.engine import Watch
+    from nctransfer.studies.parallel import run_parallel
+
+    class Impatient(LocalLauncher):
+        rounds, started = 1, 0
+
+        def start(self, job):
+            self.started += 1
+            return super().start(replace(job, time_limit=1e-6 if self.started == 1 else None))
+
+    launcher = Impatient(tmp_path, 1)
+    run_parallel(
+        ["figure5"],
+        scale="smoke",
+        root=tmp_path,
+        seeds=[0],
+        jobs=1,
+        device="cpu",
+        accept_other_code=False,
+        launcher=launcher,
+        watch=Watch(),
+    )
+    assert launcher.started == 2
+    assert all(Store(tmp_path).read(cell) for cell in SMOKE_FIGURE5)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +442,7 @@ def test_diagrams_have_nothing_to_run_and_case_does_not_matter():
 
 
 def test_cost_counts_what_was_trained_before_a_stop(tmp_path):
-    assert runner_module._trained(tmp_path) == 0
+    assert computing.trained_seconds(tmp_path) == 0
     lines = [{"epoch": 1, "seconds": 30.0}, {"epoch": 2, "seconds": 70.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert runner_module._trained(tmp_path) == 70
+    assert computing.trained_seconds(tmp_path) == 70

@@ -67,14 +67,21 @@ def run(
     scale: Annotated[str, typer.Option(help="smoke, mini or paper.")] = "mini",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
     out: Annotated[Path | None, typer.Option(help="The folder; runs/paper-SCALE if left out.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="local or slurm: submit the cells with submitit.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="slurm: submit the cells with submitit; local: as --jobs.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the cells and the cores.")] = 1,
     time_limit: Annotated[
         float | None, typer.Option(help="Minutes after which to stop; the same command goes on.")
     ] = None,
     accept_other_code: Annotated[
-        bool, typer.Option("--accept-other-code", help="Use cells that other code computed; the page says so.")
+        bool,
+        typer.Option(
+            "--accept-other-recipe",
+            "--accept-other-code",
+            help="Use cells that follow another version of their recipe; the page says so.",
+        ),
     ] = False,
     partition: Annotated[str | None, typer.Option(help="Of the cluster.")] = None,
 ) -> None:
@@ -83,12 +90,6 @@ def run(
 
     folder = out or Path(f"runs/paper-{scale}")
     watch = TerminalWatch()
-    if cluster is not None:
-        from ..studies.cluster import submit_studies
-
-        submit_studies(
-            names, scale=scale, out=folder, seeds=range(seeds), cluster=cluster, partition=partition, watch=watch
-        )
     from ..studies import run_studies
 
     result = run_studies(
@@ -98,8 +99,10 @@ def run(
         seeds=range(seeds),
         device=device,
         jobs=jobs,
-        accept_other_code=accept_other_code or cluster is not None,
+        accept_other_code=accept_other_code,
         time_limit=time_limit,
+        cluster=cluster,
+        partition=partition,
         watch=watch,
     )
     _finish(result, folder)

@@ -77,7 +77,7 @@ def _warnings(studies: list[dict[str, Any]]) -> list[str]:
     older = [study for study in studies if number(study.get("other_code"))]
     if older:
         names = ", ".join(words(study.get("name")) for study in older)
-        found.append(f"Computed by another version of the code than this page's, wholly or in part: {names}.")
+        found.append(f"Computed by another version of the recipe than this page's, wholly or in part: {names}.")
     return found
 
 

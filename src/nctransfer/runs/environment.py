@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 __all__ = ["describe_environment"]
@@ -36,6 +39,7 @@ def describe_environment() -> dict[str, Any]:
             continue
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
@@ -56,3 +60,18 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of the checkout that this package runs from, with ``-dirty`` where files differ; None outside one."""
+    here = Path(__file__).resolve()
+    try:
+        # A package installed below somebody else's checkout is no part of it.
+        for words in (["ls-files", "--error-unmatch", here.name], ["describe", "--always", "--dirty", "--abbrev=12"]):
+            told = subprocess.run(["git", *words], cwd=here.parent, capture_output=True, text=True, timeout=10)
+            if told.returncode:
+                return None
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip() or None
