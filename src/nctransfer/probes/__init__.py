@@ -1,7 +1,11 @@
-"""Linear probes of frozen features: the certified solver, the path of strengths, standardising and scoring."""
+"""Linear probes of frozen features: of one layer and of all, the certified solver, cross-validation and scoring."""
 
 from __future__ import annotations
 
+from .cross_validation import CrossValidated, cross_validate
+from .deep import DeepProbe, fit_deep, probe_layers, trust_scales, usable_layers
+from .folds import NEVER_HELD_OUT, assign_folds, held_out_folds
+from .layered_head import LayeredHead
 from .linear_probe import DEFAULT_STRENGTHS, ChosenProbe, LinearProbe, choose_probe, fit_probe_path
 from .scoring import accuracy_interval, balanced_accuracy
 from .softmax_regression import Fit, SoftmaxRegression
@@ -9,13 +13,24 @@ from .standardise import standardise
 
 __all__ = [
     "DEFAULT_STRENGTHS",
+    "NEVER_HELD_OUT",
     "ChosenProbe",
+    "CrossValidated",
+    "DeepProbe",
     "Fit",
+    "LayeredHead",
     "LinearProbe",
     "SoftmaxRegression",
     "accuracy_interval",
+    "assign_folds",
     "balanced_accuracy",
     "choose_probe",
+    "cross_validate",
+    "fit_deep",
     "fit_probe_path",
+    "held_out_folds",
+    "probe_layers",
     "standardise",
+    "trust_scales",
+    "usable_layers",
 ]
