@@ -11,6 +11,7 @@ from .fronts import lazy_front
 
 if TYPE_CHECKING:
     from .metrics import ClassStatistics, measure
+    from .runs import load_run
     from .training import pretrain
     from .transfer import auto, predict, probe, tune
 
@@ -22,6 +23,7 @@ __all__ = [
         __name__,
         {
             "metrics": ["ClassStatistics", "measure"],
+            "runs": ["load_run"],
             "training": ["pretrain"],
             "transfer": ["auto", "predict", "probe", "tune"],
         },

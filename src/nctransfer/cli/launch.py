@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import PreemptedError
+from ..runs import Result, Summary, Verb
 from ..transfer.grid import run_grid
 from ..transfer.plan import plan_run
-from ..transfer.result import RunResult
 from ..transfer.settings import TransferSettings, settings_from
 from .progress import TerminalWatch
 
@@ -20,7 +20,7 @@ __all__ = ["launch"]
 
 
 def launch(
-    kind: str,
+    kind: Verb,
     data: str,
     models: list[str] | None,
     sources: list[dict[str, Any]],
@@ -42,7 +42,7 @@ def launch(
     signal.signal(signal.SIGTERM, _stop)
     folder = out or Path("runs") / _default_name(jobs)
     result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())
-    _print(console, result)
+    _print(console, result.record)
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
 
 
@@ -67,47 +67,55 @@ def _default_name(jobs: list[TransferSettings]) -> str:
     return "-".join(words) + (f"-and-{len(jobs) - 1}-more" if len(jobs) > 1 else "")
 
 
-def _print(console: Console, result: RunResult) -> None:
-    if result.kind == "summary":
-        for run in result.runs:
-            best = run["best_method"]
-            line = f"{run['folder']}: {run['model']}, seed {run['seed']}"
-            if best:
-                line += f", best by validation {best}, {run['methods'][best]['test_accuracy']:.1%} on test"
+def _print(console: Console, record: Result | Summary) -> None:
+    if isinstance(record, Summary):
+        for run in record.runs:
+            line = f"{run.folder}: {run.model}, seed {run.seed}"
+            if best := run.best:
+                line += f", best by validation {run.best_method}, {_percent(best.test_accuracy)} on test"
             console.print(line, markup=False, highlight=False)
-    elif result.kind == "probe":
-        _print_layers(console, result)
+    elif record.kind == "probe":
+        _print_layers(console, record)
     else:
-        _print_methods(console, result)
+        _print_methods(console, record)
 
 
-def _print_layers(console: Console, result: RunResult) -> None:
+def _print_layers(console: Console, record: Result) -> None:
     table = Table("layer", "dim", "NC1", "CDNV", "num. rank", "probe (val.)")
-    for row in result.layers:
-        table.add_row(
-            row["name"],
-            str(row["dim"]),
-            *("–" if row[key] is None else f"{row[key]:.3g}" for key in ("nc1", "cdnv", "numerical_rank")),
-            f"{row['probe_val_accuracy']:.1%}",
-        )
+    for row in record.layers:
+        numbers = (_short(row.nc1), _short(row.cdnv), _short(row.numerical_rank))
+        table.add_row(row.name, str(row.dim), *numbers, _percent(row.probe_val_accuracy))
     console.print(table)
+    for row in record.layers:
+        if row.nc1 is None and row.notes.get("nc1"):
+            console.print(f"{row.name}: {row.notes['nc1']}", markup=False, highlight=False)
 
 
-def _print_methods(console: Console, result: RunResult) -> None:
+def _print_methods(console: Console, record: Result) -> None:
     table = Table("method", "unit", "test", "95 %", "val.", "tuned", "NC1", "after", "s")
     for column in table.columns[1:4]:
         column.no_wrap = True
-    for name, row in result.methods.items():
-        low, high = row["test_accuracy_interval"]
+    for name, row in record.methods.items():
+        interval = row.test_accuracy_interval
+        share = row.tuned_parameters / row.total_parameters if row.tuned_parameters and row.total_parameters else None
         table.add_row(
-            name + (" *" if name == result.best_method else ""),
-            row["unit"] or "–",
-            f"{row['test_accuracy']:.1%}",
-            f"{100 * low:.1f}–{100 * high:.1f}",
-            f"{row['val_accuracy']:.1%}",
-            f"{row['tuned_parameters'] / row['total_parameters']:.1%}",
-            *("–" if row[key] is None else f"{row[key]:.3g}" for key in ("nc1_before", "nc1_after")),
-            f"{row['seconds']:.0f}",
+            name + (" *" if name == record.best_method else ""),
+            row.unit or "–",
+            _percent(row.test_accuracy),
+            f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}" if interval else "–",
+            _percent(row.val_accuracy),
+            _percent(share),
+            _short(row.nc1_before),
+            _short(row.nc1_after),
+            "–" if row.seconds is None else f"{row.seconds:.0f}",
         )
     console.print(table)
     console.print("* best on validation; it is the model that `nctransfer predict` uses", highlight=False)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _short(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

@@ -11,6 +11,7 @@ from ..errors import DataError, UsageError
 from .atomic import raise_if_full, to_plain, write_json
 from .environment import describe_environment
 from .lock import LOCK_FILES, FolderLock
+from .record import Record
 
 __all__ = ["RunFolder"]
 
@@ -113,9 +114,9 @@ class RunFolder:
         """The stored result."""
         return self._need("result.json")
 
-    def write_result(self, result: dict[str, Any]) -> None:
+    def write_result(self, result: Record | dict[str, Any]) -> None:
         """Write ``result.json`` atomically."""
-        write_json(self.path / "result.json", result)
+        write_json(self.path / "result.json", result.plain() if isinstance(result, Record) else result)
 
     def log(self, **record: Any) -> None:
         """Append one JSON line to ``metrics.jsonl``.

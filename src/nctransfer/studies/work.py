@@ -159,7 +159,7 @@ def _bench(network: str, data: str, seed: int, image_size: int | None, device: s
 def _transfer(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
     names: list[str] | None = None if config["layers"] else []
     train = bench.train_features if config["layers"] else bench.take("train", layers=names)
-    rows = measure_features(train, bench.num_classes, seed=config["seed"])
+    rows = [row.plain() for row in measure_features(train, bench.num_classes, seed=config["seed"])]
     value: dict[str, Any] = {"layers": rows, "num_train": len(train.labels)}
     if config["probe"]:
         validation = bench.take("validation", layers=names)
@@ -195,8 +195,8 @@ def _tuning(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
         "epochs": bench.epochs,
         "tuned_parameters": tuned,
         "total_parameters": total,
-        "nc1": after[-1]["nc1"],
-        "layers": [{"name": layer["name"], "nc1": layer["nc1"]} for layer in after],
+        "nc1": after[-1].nc1,
+        "layers": [{"name": layer.name, "nc1": layer.nc1} for layer in after],
         "num_train": len(bench.bundle.train),
         "peak_memory_bytes": int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else None,
     }

@@ -11,8 +11,9 @@ from ..data import PixelLoader
 from ..engine import halving
 from ..errors import DataError
 from ..metrics import ClassStatistics, cdnv, nc1
-from ..metrics.layers import layer_row
+from ..metrics.layers import measure_layer
 from ..models.networks import PENULTIMATE
+from ..runs import LayerRow
 from .batches import device_batches
 from .model import PretrainModel
 
@@ -192,12 +193,12 @@ def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: in
 def _rows(seen: dict[str, Any], num_classes: int, in_full: bool, seed: int) -> list[dict[str, Any]]:
     labels, rows = seen["labels"], []
     for name, features in {**seen["layers"], PENULTIMATE: seen["encoder"]}.items():
+        dim = features.dim if isinstance(features, ClassStatistics) else int(features.shape[1])
         if in_full:
-            last = name == PENULTIMATE
             given = labels if isinstance(features, Tensor) else None
-            rows.append(layer_row(name, features, given, num_classes=num_classes, seed=seed, penultimate=last))
+            measured = measure_layer(features, given, num_classes=num_classes, seed=seed)
+            rows.append(LayerRow.of(name, dim, measured, penultimate=name == PENULTIMATE).plain())
         else:
-            dim = features.dim if isinstance(features, ClassStatistics) else int(features.shape[1])
             rows.append({"name": name, "dim": dim, **_metrics(features, labels, num_classes)})
     return rows
 

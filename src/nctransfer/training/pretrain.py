@@ -22,7 +22,22 @@ from ..losses import SupCon
 from ..models import Network, wrap_module
 from ..models.heads import ProjectionHead
 from ..report import write_report
-from ..runs import LOCK_FILES, RunFolder, describe_environment, save_tensors
+from ..runs import (
+    LOCK_FILES,
+    SCHEMA_VERSION,
+    Cost,
+    DataReport,
+    Dataset,
+    EpochRow,
+    Hardware,
+    LayerRow,
+    ModelFacts,
+    PretrainRecord,
+    RunFolder,
+    SplitSizes,
+    describe_environment,
+    save_tensors,
+)
 from .adversarial import robust_accuracy
 from .batches import TrainBatches, device_batches
 from .collapse import flatten, measure_collapse
@@ -326,32 +341,33 @@ class _Work:
             },
         )
 
-    def _result(self, journal: Journal, seconds: float) -> dict[str, Any]:
+    def _result(self, journal: Journal, seconds: float) -> PretrainRecord:
         final = journal.records[-1]
         environment = describe_environment()
-        return {
-            "kind": "pretrain",
-            "dataset": {
-                "name": self.bundle.name,
-                "num_classes": self.num_classes,
-                "class_names": list(self.bundle.class_names),
-                "report": _with_note(self.bundle.report),
-            },
-            "model": self.network.describe(),
-            "loss": self.settings.loss,
-            "loss_arguments": {name: value for name, value in vars(self.loss).items() if isinstance(value, float)},
-            "settings": self.settings.model_dump(mode="json"),
-            "splits": {"train": len(self.train), "test": len(self.bundle.test)},
-            "steps": self.loop.num_steps,
-            "final": {name: value for name, value in final.items() if name != "layers"},
-            "layers": final.get("layers") or [],
-            "history": journal.records,
-            "seed": self.settings.seed,
-            "versions": environment["versions"],
-            "warnings": [*self.warnings, *_told(self.bundle.report)],
-            "cost": {"seconds": seconds, "training_seconds": final["seconds"]},
-            "hardware": {name: environment[name] for name in ("processor", "cores", "devices")},
-        }
+        return PretrainRecord(
+            schema_version=SCHEMA_VERSION,
+            kind="pretrain",
+            dataset=Dataset(
+                name=self.bundle.name,
+                num_classes=self.num_classes,
+                class_names=self.bundle.class_names,
+                report=DataReport.model_validate(_with_note(self.bundle.report)),
+            ),
+            model=ModelFacts.model_validate(self.network.describe()),
+            loss=self.settings.loss,
+            loss_arguments={name: value for name, value in vars(self.loss).items() if isinstance(value, float)},
+            settings=self.settings.model_dump(mode="json"),
+            splits=SplitSizes(train=len(self.train), test=len(self.bundle.test)),
+            steps=self.loop.num_steps,
+            final=EpochRow.model_validate({name: value for name, value in final.items() if name != "layers"}),
+            layers=tuple(LayerRow.model_validate(row) for row in final.get("layers") or []),
+            history=tuple(EpochRow.model_validate(record) for record in journal.records),
+            seed=self.settings.seed,
+            versions=environment["versions"],
+            warnings=(*self.warnings, *_told(self.bundle.report)),
+            cost=Cost(seconds=seconds, training_seconds=final["seconds"]),
+            hardware=Hardware(**{name: environment[name] for name in ("processor", "cores", "devices")}),
+        )
 
 
 def _wrapped(network: nn.Module, settings: PretrainSettings) -> Network:

@@ -10,6 +10,7 @@ from torch import nn
 from ..data import DataBundle, bundle_from_torch
 from ..engine import Watch
 from ..models import Network
+from ..runs import Verb
 from .result import RunResult
 from .run import run_transfer
 from .settings import settings_from
@@ -87,7 +88,7 @@ def tune(
 
 
 def _call(
-    kind: str,
+    kind: Verb,
     data: Data,
     model: Model,
     out: str | Path,

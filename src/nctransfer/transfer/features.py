@@ -16,9 +16,10 @@ from torch import Tensor
 from ..data import PixelLoader
 from ..engine import Runtime, halving
 from ..errors import DataError
-from ..metrics.layers import layer_row
+from ..metrics.layers import measure_layer
 from ..models import Network
 from ..models.networks import PENULTIMATE
+from ..runs import LayerRow
 
 __all__ = ["LayerFeatures", "extract_features", "measure_features"]
 
@@ -137,19 +138,13 @@ def _check_finite(name: str, values: Tensor, loader: PixelLoader) -> None:
 
 def measure_features(
     taken: LayerFeatures, num_classes: int, *, permutations: int = 10, seed: int = 0
-) -> list[dict[str, Any]]:
-    """Collapse of every layer: one row each with ``nc1``, its null mean and spread, ``cdnv``, ``numerical_rank``.
-
-    What is undefined is None, with the reason under ``notes``.
-    """
+) -> list[LayerRow]:
+    """Collapse of every layer, from input to output; what is undefined is None, with the reason under ``notes``."""
     return [
-        layer_row(
+        LayerRow.of(
             name,
-            features,
-            taken.labels,
-            num_classes=num_classes,
-            permutations=permutations,
-            seed=seed,
+            int(features.shape[1]),
+            measure_layer(features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed),
             penultimate=name == PENULTIMATE,
         )
         for name, features in taken.features.items()

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from ..runs import Mark
 from .methods import TuningMethod
 
 __all__ = ["FULL"]
 
-FULL = TuningMethod("full", "full fine-tuning", whole=True)
+FULL = TuningMethod(
+    "full",
+    "full fine-tuning",
+    tunes="every parameter",
+    mark=Mark(marker="^", colour="ink", dash="-."),
+    whole=True,
+)

@@ -7,35 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ..engine import Watch
-from ..errors import UsageError
-from ..runs import RunFolder
+from ..errors import DataError, UsageError
+from ..runs import SCHEMA_VERSION, BestRun, Cost, Result, RunFolder, Summary, SummaryRun, Verb, load_run
 from .result import RunResult
 from .run import run_transfer
 from .settings import TransferSettings
 
 __all__ = ["run_grid"]
 
-_KEPT: tuple[str, ...] = (
-    "unit",
-    "test_accuracy",
-    "test_accuracy_interval",
-    "balanced_accuracy",
-    "val_accuracy",
-    "tuned_parameters",
-)
-_KEPT += (
-    "total_parameters",
-    "seconds",
-    "seconds_per_step",
-    "peak_memory_bytes",
-    "nc1_before",
-    "nc1_after",
-    "learning_rate",
-)
-
 
 def run_grid(
-    kind: str,
+    kind: Verb,
     jobs: list[TransferSettings],
     out: Path,
     *,
@@ -57,22 +39,27 @@ def run_grid(
         raise UsageError("the same network is named twice", where="--model", remedy="name each once")
     shared = {"verb": kind, "grid": True, **_shared(jobs)}
     with RunFolder.create(out, config=shared, resume=resume, overwrite=overwrite) as folder:
-        runs: list[dict[str, Any]] = []
+        runs: list[SummaryRun] = []
+        warnings: list[str] = []
         for name, job in zip(names, jobs, strict=True):
             watch.say(f"{len(runs) + 1} of {len(jobs)}: {job.model}, seed {job.seed}")
-            done = (folder.path / name / "result.json").is_file()
-            if done:
-                result = RunFolder(folder.path / name).result()
+            if (folder.path / name / "result.json").is_file():
+                result = load_run(folder.path / name)
             else:
                 begun = (folder.path / name / "config.json").is_file()
-                result = run_transfer(kind, job, folder.path / name, unit=unit, resume=begun, watch=watch).result
+                result = run_transfer(kind, job, folder.path / name, unit=unit, resume=begun, watch=watch).record
+            if not isinstance(result, Result):
+                raise DataError(f"a result of kind {result.kind!r} lies there", where=str(folder.path / name))
             runs.append(_entry(name, job, result))
-        summary = {
-            "kind": "summary",
-            "runs": runs,
-            "best": _best(runs),
-            "cost": {"seconds": time.perf_counter() - started},
-        }
+            warnings += [f"{name}: {warning}" for warning in result.warnings]
+        summary = Summary(
+            schema_version=SCHEMA_VERSION,
+            kind="summary",
+            runs=tuple(runs),
+            best=_best(runs),
+            cost=Cost(seconds=time.perf_counter() - started),
+            warnings=tuple(warnings),
+        )
         folder.write_result(summary)
         from ..report import write_report
 
@@ -84,25 +71,24 @@ def _shared(jobs: list[TransferSettings]) -> dict[str, Any]:
     return {key: value for key, value in jobs[0].model_dump().items() if key not in ("model", "seed")}
 
 
-def _entry(name: str, job: TransferSettings, result: dict[str, Any]) -> dict[str, Any]:
-    methods = {method: {key: row.get(key) for key in _KEPT} for method, row in result.get("methods", {}).items()}
-    return {
-        "folder": name,
-        "model": job.model,
-        "seed": job.seed,
-        "dataset": result["dataset"]["name"],
-        "splits": result["splits"],
-        "best_method": result.get("best_method"),
-        "methods": methods,
-        "layers": result["layers"],
-        "cost": result.get("cost"),
-    }
+def _entry(name: str, job: TransferSettings, result: Result) -> SummaryRun:
+    return SummaryRun(
+        folder=name,
+        model=job.model,
+        seed=job.seed,
+        dataset=result.dataset.name,
+        splits=result.splits,
+        best_method=result.best_method,
+        methods={method: row.summary() for method, row in result.methods.items()},
+        layers=result.layers,
+        cost=result.cost,
+    )
 
 
-def _best(runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _best(runs: list[SummaryRun]) -> BestRun | None:
     """The run with the best validation accuracy of its chosen method."""
-    tuned = [run for run in runs if run["best_method"]]
+    tuned = [(run, row.val_accuracy) for run in runs if (row := run.best) and row.val_accuracy is not None]
     if not tuned:
         return None
-    best = max(tuned, key=lambda run: run["methods"][run["best_method"]]["val_accuracy"])
-    return {"folder": best["folder"], "model": best["model"], "seed": best["seed"], "method": best["best_method"]}
+    best, _ = max(tuned, key=lambda pair: pair[1])
+    return BestRun(folder=best.folder, model=best.model, seed=best.seed, method=str(best.best_method))

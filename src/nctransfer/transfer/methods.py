@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..models import Cut, Network
+from ..runs import Mark
 
 __all__ = ["TunedNetwork", "TuningMethod"]
 
@@ -26,7 +27,10 @@ class TuningMethod:
 
     Attributes:
         name: The word on the command line.
-        title: The words in a report.
+        title: The method in words.
+        tunes: What learns, in words.
+        mark: How plots draw it.
+        phrase: The title with its article, where it takes one in the middle of a sentence.
         needs_unit: Whether one unit of the network is tuned.
         whole: Whether every parameter is tuned.
         make_skip: Builds the skip connection for (network, unit), or None where the method has none.
@@ -34,6 +38,9 @@ class TuningMethod:
 
     name: str
     title: str
+    tunes: str = ""
+    mark: Mark = dataclasses.field(default_factory=Mark)
+    phrase: str = ""
     needs_unit: bool = False
     whole: bool = False
     make_skip: Callable[[Network, str], nn.Module] | None = None

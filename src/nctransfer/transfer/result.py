@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..runs import Result, Summary
 from .methods import TunedNetwork
 
 __all__ = ["RunResult"]
@@ -14,20 +16,26 @@ class RunResult:
     """A finished run.
 
     Attributes:
+        record: The run's typed record, as :func:`nctransfer.load_run` reads it.
         folder: Where it lies, or None when it was not written.
-        result: What stands in ``result.json``, as plain values.
         models: Tuned networks by method, where the run tuned any in this process.
 
-    Every key of ``result`` is an attribute too: ``run.best_method``, ``run.layers``, ``run.methods["scl"]``.
+    Every key of ``result``, which is what stands in ``result.json``, is an attribute too: ``run.best_method``,
+    ``run.layers``, ``run.methods["scl"]``.
     """
 
     def __init__(
-        self, result: dict[str, Any], folder: Path | None = None, models: dict[str, TunedNetwork] | None = None
+        self, record: Result | Summary, folder: Path | None = None, models: dict[str, TunedNetwork] | None = None
     ) -> None:
-        self.result, self.folder, self.models = result, folder, models or {}
+        self.record, self.folder, self.models = record, folder, models or {}
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """What stands in ``result.json``, as plain values."""
+        return self.record.plain()
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("result", "folder", "models") or name.startswith("__") or name not in self.result:
+        if name in ("record", "folder", "models") or name.startswith("__") or name not in self.result:
             raise AttributeError(name)
         return self.result[name]
 
@@ -36,7 +44,7 @@ class RunResult:
 
     def __repr__(self) -> str:
         best = self.result.get("best_method")
-        return f"RunResult(kind={self.result.get('kind')!r}, best_method={best!r}, folder={str(self.folder)!r})"
+        return f"RunResult(kind={self.record.kind!r}, best_method={best!r}, folder={str(self.folder)!r})"
 
     @property
     def best(self) -> TunedNetwork:

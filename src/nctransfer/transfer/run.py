@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import shutil
 import time
 from pathlib import Path
@@ -16,12 +18,30 @@ from ..engine import Watch
 from ..errors import UsageError
 from ..models import Network
 from ..probes import choose_probe
-from ..runs import RunFolder, describe_environment, load_tensors
+from ..runs import (
+    SCHEMA_VERSION,
+    Augmentation,
+    Cost,
+    DataReport,
+    Dataset,
+    Hardware,
+    LayerAfter,
+    LayerRow,
+    MethodRow,
+    Mistake,
+    ModelFacts,
+    Result,
+    RunFolder,
+    SplitSizes,
+    TrialRow,
+    Verb,
+    describe_environment,
+    load_tensors,
+)
 from ..runs.ledger import Ledger
 from .choose import Choice, Chooser
 from .features import measure_features
 from .handover import save_classifier
-from .methods import TunedNetwork
 from .result import RunResult
 from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, train_method
@@ -33,7 +53,7 @@ _MISTAKES = 24
 
 
 def run_transfer(
-    kind: str,
+    kind: Verb,
     settings: TransferSettings,
     out: str | Path,
     *,
@@ -67,19 +87,18 @@ def run_transfer(
                 remedy=f"one of {', '.join(bench.network.units)}",
             )
         ledger = desk.ledger
-        layers = ledger.once("layers", lambda: measure_layers(bench))
+        stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
+        layers = [LayerRow.model_validate(row) for row in stored]
         _say_layers(bench, layers)
-        result = _opening_of(kind, bench, layers)
-        models: dict[str, TunedNetwork] = {}
+        outcome = _Outcome()
         if methods:
             chooser = Chooser(bench, ledger)
-            result["augment"] = {"level": bench.augmentation[0], "why": bench.augmentation[2]}
-            finished: dict[str, Tuned] = {name: _method(bench, chooser, desk, name, unit, layers) for name in methods}
-            models = {name: tuned.model for name, tuned in finished.items()}
-            _conclude(result, bench, desk, finished, chooser.trials)
-        result["cost"] = {"seconds": time.perf_counter() - started}
-        desk.finish(result)
-        return RunResult(result, desk.path, models)
+            _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
+            finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in methods}
+            outcome = _conclude(bench, desk, finished, chooser.trials)
+        record = _record(kind, bench, layers, outcome, time.perf_counter() - started)
+        desk.finish(record)
+        return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
 
 
 class _Desk:
@@ -108,7 +127,7 @@ class _Desk:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def finish(self, result: dict[str, Any]) -> None:
+    def finish(self, result: Result) -> None:
         if self.run is None:
             return
         from ..report import write_report
@@ -117,59 +136,82 @@ class _Desk:
         write_report(self.path)
 
 
-def measure_layers(bench: Workbench) -> list[dict[str, Any]]:
+def measure_layers(bench: Workbench) -> list[LayerRow]:
     """Collapse of every layer on the training split, and the validation accuracy of a linear probe of each."""
     train, validation = bench.train_features, bench.validation_features
-    rows = measure_features(train, bench.num_classes, permutations=20, seed=bench.settings.seed)
-    with bench.watch.stage("linear probes", len(rows)) as advance:
-        for row in rows:
+    rows = []
+    measured = measure_features(train, bench.num_classes, permutations=20, seed=bench.settings.seed)
+    with bench.watch.stage("linear probes", len(measured)) as advance:
+        for row in measured:
             chosen = choose_probe(
-                train.features[row["name"]],
+                train.features[row.name],
                 train.labels,
-                validation.features[row["name"]],
+                validation.features[row.name],
                 validation.labels,
                 num_classes=bench.num_classes,
             )
-            row["probe_val_accuracy"] = chosen.val_accuracy
+            rows.append(row.model_copy(update={"probe_val_accuracy": chosen.val_accuracy}))
             advance(1)
     return rows
 
 
-def _say_layers(bench: Workbench, layers: list[dict[str, Any]]) -> None:
+def _say_layers(bench: Workbench, layers: list[LayerRow]) -> None:
     last = layers[-1]
-    collapse = "" if last["nc1"] is None else f"penultimate NC1 {last['nc1']:.3g}, "
+    collapse = "" if last.nc1 is None else f"penultimate NC1 {last.nc1:.3g}, "
     bench.watch.say(
-        f"{len(layers)} layers measured: {collapse}linear probe {last['probe_val_accuracy']:.1%} on validation images"
+        f"{len(layers)} layers measured: {collapse}linear probe {last.probe_val_accuracy:.1%} on validation images"
     )
 
 
-def _opening_of(kind: str, bench: Workbench, layers: list[dict[str, Any]]) -> dict[str, Any]:
-    environment = describe_environment()
-    return {
-        "kind": kind,
-        "dataset": {
-            "name": bench.bundle.name,
-            "num_classes": bench.num_classes,
-            "class_names": list(bench.bundle.class_names),
-            "report": bench.bundle.report,
-        },
-        "model": bench.network.describe(),
-        "splits": {name: len(split) for name, split in bench.bundle.splits().items()},
-        "layers": layers,
-        "seed": bench.settings.seed,
-        "versions": environment["versions"],
-        "hardware": {key: environment[key] for key in ("processor", "cores", "devices")} | bench.runtime.describe(),
-        "warnings": bench.notes
-        + [
-            note.removeprefix("warning:").strip()
-            for note in bench.bundle.report.get("notes", [])
-            if note.startswith("warning:")
-        ],
-    }
+@dataclasses.dataclass
+class _Outcome:
+    """What the methods of a run came to; empty for a run that tunes nothing."""
+
+    finished: dict[str, Tuned] = dataclasses.field(default_factory=dict)
+    best: str | None = None
+    trials: tuple[TrialRow, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    mistakes: tuple[Mistake, ...] = ()
+
+
+def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outcome, seconds: float) -> Result:
+    environment, bundle = describe_environment(), bench.bundle
+    told = [note for note in bundle.report.get("notes", []) if note.startswith("warning:")]
+    level, _, why = bench.augmentation if outcome.finished else (None, None, "")
+    return Result(
+        schema_version=SCHEMA_VERSION,
+        kind=kind,
+        dataset=Dataset(
+            name=bundle.name,
+            num_classes=bench.num_classes,
+            class_names=bundle.class_names,
+            report=DataReport.model_validate(bundle.report),
+        ),
+        model=ModelFacts.model_validate(bench.network.describe()),
+        splits=SplitSizes(train=len(bundle.train), validation=len(bundle.validation), test=len(bundle.test)),
+        layers=tuple(layers),
+        seed=bench.settings.seed,
+        versions=environment["versions"],
+        hardware=Hardware(
+            processor=environment["processor"],
+            cores=environment["cores"],
+            devices=environment["devices"],
+            **bench.runtime.describe(),
+        ),
+        warnings=(*bench.notes, *(note.removeprefix("warning:").strip() for note in told)),
+        augment=None if level is None else Augmentation(level=level, why=why),
+        layers_after={name: tuple(t.layers_after) for name, t in outcome.finished.items() if t.layers_after},
+        trials=outcome.trials,
+        methods={name: tuned.row for name, tuned in outcome.finished.items()},
+        best_method=outcome.best,
+        confusion=outcome.confusion,
+        mistakes=outcome.mistakes,
+        cost=Cost(seconds=seconds),
+    )
 
 
 def _method(
-    bench: Workbench, chooser: Chooser, desk: _Desk, name: str, unit: str | None, layers: list[dict[str, Any]]
+    bench: Workbench, chooser: Chooser, desk: _Desk, name: str, unit: str | None, layers: list[LayerRow]
 ) -> Tuned:
     """Choose, train and test one method, or take it from the disk where that was done before."""
     choice = chooser.choose(name, unit if METHODS[name].needs_unit else None)
@@ -177,17 +219,22 @@ def _method(
     if f"method/{name}" in desk.ledger and path.is_file():
         return _reload(bench, desk, name, choice)
     model, outcome = train_method(bench, name, choice)
-    tuned = evaluate_method(bench, model, choice, outcome, layers[-1]["nc1"])
+    tuned = evaluate_method(bench, model, choice, outcome, layers[-1])
     if desk.is_main:
         # The weights first: a step that stands in the ledger has everything it needs on the disk.
         save_classifier(path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None)
     desk.ledger.once(
         f"method/{name}",
-        lambda: {"row": tuned.row, "layers_after": tuned.layers_after, "logits": tuned.logits, "labels": tuned.labels},
+        lambda: {
+            "row": tuned.row.plain(),
+            "layers_after": [layer.plain() for layer in tuned.layers_after],
+            "logits": tuned.logits,
+            "labels": tuned.labels,
+        },
     )
-    low, high = tuned.row["test_accuracy_interval"]
+    low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
     bench.watch.say(
-        f"{model.method.title}: {tuned.row['test_accuracy']:.1%} on {len(tuned.labels)} test images "
+        f"{model.method.title}: {tuned.row.test_accuracy:.1%} on {len(tuned.labels)} test images "
         f"({low:.1%} to {high:.1%}){f', unit {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
         + ("; no epoch beat the probe that it starts from" if outcome.best_epoch == 0 and name != "linear" else "")
     )
@@ -202,31 +249,39 @@ def _reload(bench: Workbench, desk: _Desk, name: str, choice: Choice) -> Tuned:
     model.eval()
     bench.watch.say(f"{model.method.title}: finished before, taken from the disk")
     return Tuned(
-        model, stored["row"], stored["layers_after"], torch.tensor(stored["logits"]), torch.tensor(stored["labels"])
+        model,
+        MethodRow.model_validate(stored["row"]),
+        [LayerAfter.model_validate(layer) for layer in stored["layers_after"]],
+        torch.tensor(stored["logits"]),
+        torch.tensor(stored["labels"]),
     )
 
 
-def _conclude(
-    result: dict[str, Any], bench: Workbench, desk: _Desk, finished: dict[str, Tuned], trials: list[dict[str, Any]]
-) -> None:
+def _conclude(bench: Workbench, desk: _Desk, finished: dict[str, Tuned], trials: list[dict[str, Any]]) -> _Outcome:
     """The winner by validation, its mistakes, and the model to hand over."""
-    best = max(finished, key=lambda name: (finished[name].row["val_accuracy"], -finished[name].row["tuned_parameters"]))
+
+    def rank(name: str) -> tuple[float, int]:
+        row = finished[name].row
+        return (-1.0 if row.val_accuracy is None else row.val_accuracy, -(row.tuned_parameters or 0))
+
+    best = max(finished, key=rank)
     winner = finished[best]
-    result["layers_after"] = {name: tuned.layers_after for name, tuned in finished.items() if tuned.layers_after}
-    result["trials"] = trials
-    result["methods"] = {name: tuned.row for name, tuned in finished.items()}
-    result["best_method"] = best
     predicted = winner.logits.argmax(1)
     confusion = torch.zeros(bench.num_classes, bench.num_classes, dtype=torch.int64)
     confusion.index_put_((winner.labels, predicted), torch.ones_like(predicted), accumulate=True)
-    result["confusion"] = confusion.tolist()
     if desk.is_main:
-        result["mistakes"] = _mistakes(winner, bench, desk.path)
         for suffix in (".safetensors", ".json"):
             shutil.copyfile(desk.checkpoints / f"{best}{suffix}", desk.checkpoints / f"best{suffix}")
+    return _Outcome(
+        finished,
+        best,
+        tuple(TrialRow.model_validate(trial) for trial in trials),
+        tuple(map(tuple, confusion.tolist())),
+        _mistakes(winner, bench, desk.path) if desk.is_main else (),
+    )
 
 
-def _mistakes(winner: Tuned, bench: Workbench, folder: Path) -> list[dict[str, Any]]:
+def _mistakes(winner: Tuned, bench: Workbench, folder: Path) -> tuple[Mistake, ...]:
     """The most confident errors on the test split, with thumbnails."""
     probabilities = winner.logits.softmax(1)
     confidence, predicted = probabilities.max(1)
@@ -243,12 +298,12 @@ def _mistakes(winner: Tuned, bench: Workbench, folder: Path) -> list[dict[str, A
         name = f"mistakes/{number:03d}.png"
         image.save(folder / name)
         found.append(
-            {
-                "identity": bench.bundle.test.identity(index),
-                "true": bench.bundle.class_names[int(winner.labels[index])],
-                "predicted": bench.bundle.class_names[int(predicted[index])],
-                "probability": float(confidence[index]),
-                "thumbnail": name,
-            }
+            Mistake(
+                identity=bench.bundle.test.identity(index),
+                true=bench.bundle.class_names[int(winner.labels[index])],
+                predicted=bench.bundle.class_names[int(predicted[index])],
+                probability=float(confidence[index]),
+                thumbnail=name,
+            )
         )
-    return found
+    return tuple(found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..models import Network
+from ..runs import Mark
 from .methods import TuningMethod
 
 __all__ = ["SCL", "ConvolutionalSkip", "DirectSkip"]
@@ -54,4 +55,11 @@ def make_skip(network: Network, unit: str) -> nn.Module:
     return ConvolutionalSkip(network, channels)
 
 
-SCL = TuningMethod("scl", "SCL fine-tuning", needs_unit=True, make_skip=make_skip)
+SCL = TuningMethod(
+    "scl",
+    "SCL fine-tuning",
+    tunes="one block, a skip connection from its output to the penultimate features, and the classifier",
+    mark=Mark(marker="D", colour="accent", dash="-"),
+    needs_unit=True,
+    make_skip=make_skip,
+)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import torch
 
 from ..probes import accuracy_interval, balanced_accuracy
+from ..runs import LayerAfter, LayerRow, MethodRow, TuningEpoch
 from .choose import Choice, whole_accuracy
 from .cost import measure_cost
 from .evaluate import cached_accuracy, run_split
@@ -32,8 +32,8 @@ class Tuned:
     """
 
     model: TunedNetwork
-    row: dict[str, Any]
-    layers_after: list[dict[str, Any]]
+    row: MethodRow
+    layers_after: list[LayerAfter]
     logits: torch.Tensor
     labels: torch.Tensor
 
@@ -72,7 +72,7 @@ def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNe
 
 
 def evaluate_method(
-    bench: Workbench, model: TunedNetwork, choice: Choice, outcome: FitOutcome, nc1_before: float | None
+    bench: Workbench, model: TunedNetwork, choice: Choice, outcome: FitOutcome, before: LayerRow
 ) -> Tuned:
     """Test accuracy, collapse and cost of a tuned model. The test split is read here and nowhere else."""
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
@@ -88,25 +88,38 @@ def evaluate_method(
     correct = int((predicted == labels).sum())
     tuned, total = model.count_parameters()
     cost = measure_cost(bench, model)
-    row = {
-        "unit": model.unit,
-        "why": choice.why,
-        "test_accuracy": correct / len(labels),
-        "test_accuracy_interval": list(accuracy_interval(correct, len(labels))),
-        "balanced_accuracy": balanced_accuracy(predicted, labels),
-        "val_accuracy": outcome.val_accuracy,
-        "tuned_parameters": tuned,
-        "total_parameters": total,
-        "seconds": outcome.seconds,
-        "nc1_before": nc1_before,
-        "nc1_after": after[-1]["nc1"],
-        "cdnv_after": after[-1]["cdnv"],
-        "numerical_rank_after": after[-1]["numerical_rank"],
-        "learning_rate": choice.learning_rate,
-        "epochs": bench.epochs,
-        "best_epoch": outcome.best_epoch,
-        "history": outcome.history,
+    last, method = after[-1], model.method
+    row = MethodRow(
+        title=method.title[:1].upper() + method.title[1:],
+        phrase=method.phrase or method.title,
+        mark=method.mark,
+        unit=model.unit,
+        why=choice.why,
+        tunes=method.tunes,
+        test_accuracy=correct / len(labels),
+        test_accuracy_interval=accuracy_interval(correct, len(labels)),
+        balanced_accuracy=balanced_accuracy(predicted, labels),
+        val_accuracy=outcome.val_accuracy,
+        tuned_parameters=tuned,
+        total_parameters=total,
+        seconds=outcome.seconds,
+        nc1_before=before.nc1,
+        nc1_after=last.nc1,
+        cdnv_after=last.cdnv,
+        numerical_rank_after=last.numerical_rank,
+        notes=_notes(before, last),
+        learning_rate=choice.learning_rate,
+        epochs=bench.epochs,
+        best_epoch=outcome.best_epoch,
+        history=tuple(TuningEpoch.model_validate(epoch) for epoch in outcome.history),
         **cost,
-    }
-    layers_after = [{"name": layer["name"], "nc1": layer["nc1"]} for layer in after]
+    )
+    layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
     return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels)
+
+
+def _notes(before: LayerRow, after: LayerRow) -> dict[str, str]:
+    """The reasons and remarks of the penultimate layer under the names of the method's row."""
+    found = {"nc1_before": before.notes.get("nc1")}
+    found |= {f"{name}_after": after.notes.get(name) for name in ("nc1", "cdnv", "numerical_rank")}
+    return {name: note for name, note in found.items() if note}

@@ -1,0 +1,235 @@
+"""The ground of a run's record: frozen, typed models of the data, the network and the machine.
+
+Writers build these models and the page reads their attributes, so that a renamed field is a type error on both sides.
+A number that is missing is None, and its reason stands in the same row under ``notes`` (or ``cost_note``), by field name.
+Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from .atomic import to_plain
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Augmentation",
+    "BadImage",
+    "Cost",
+    "DataReport",
+    "DataSource",
+    "Dataset",
+    "Duplicates",
+    "Environment",
+    "Hardware",
+    "ImageSizes",
+    "Interval",
+    "ModelFacts",
+    "Number",
+    "Preprocessing",
+    "Record",
+    "SkippedFile",
+    "SplitSizes",
+    "Text",
+    "Twins",
+    "Whole",
+]
+
+SCHEMA_VERSION: Final = 2
+"""Raised when a key changes its meaning or leaves; results without a version are of version 1."""
+
+
+def _text(value: Any) -> str:
+    # pydantic's own strings refuse lone surrogates, by which file names that are not UTF-8 arrive.
+    if not isinstance(value, str):
+        raise PydanticCustomError("text", "Input should be text")
+    return value
+
+
+def _number(value: Any) -> float | None:
+    value = value.item() if hasattr(value, "item") else value
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("number", "Input should be a number")
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        raise PydanticCustomError("number", "Input should be a number of ordinary size") from None
+
+
+def _whole(value: Any) -> int:
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PydanticCustomError("whole", "Input should be a whole number")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]
+Number = Annotated[float | None, BeforeValidator(_number)]
+"""A finite number, or None where it is missing; NaN and infinity count as missing."""
+Whole = Annotated[int, PlainValidator(_whole)]
+Interval = tuple[Annotated[float, BeforeValidator(_number)], Annotated[float, BeforeValidator(_number)]]
+
+
+class Record(BaseModel):
+    """A part of a record. Keys that it does not know are refused; what was not set is not written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def plain(self) -> dict[str, Any]:
+        """The record as JSON holds it: plain values, without the fields that were never set."""
+        return to_plain(self.model_dump(exclude_unset=True))
+
+
+class SplitSizes(Record):
+    """Images of each split; pre-training has no validation split."""
+
+    train: Whole | None = Field(default=None, description="training images")
+    validation: Whole | None = Field(default=None, description="validation images, on which everything is chosen")
+    test: Whole | None = Field(default=None, description="test images, read once")
+
+
+class DataSource(Record):
+    """Where the images came from."""
+
+    name: Text = Field(default="", description="short name of the data set")
+    kind: Text = Field(default="", description="folder, Parquet, scikit-learn, arrays, …")
+    place: Text = Field(default="", description="path or address")
+    drawn: tuple[Text, ...] = Field(default=(), description="splits that were drawn, as none was given")
+    limit: Whole | None = Field(default=None, description="most training and validation images that were asked for")
+
+
+class ImageSizes(Record):
+    """Sizes in pixels over all splits."""
+
+    width: tuple[float, float, float] | None = Field(default=None, description="smallest, median, largest")
+    height: tuple[float, float, float] | None = Field(default=None, description="smallest, median, largest")
+    most_frequent: tuple[Whole, Whole] | None = Field(default=None, description="the most frequent (width, height)")
+    most_frequent_share: Number = Field(default=None, description="fraction of the images that have it")
+
+
+class Twins(Record):
+    """Images of one split that stand in another, too."""
+
+    pixels: Whole | None = Field(default=None, description="images with the same pixels")
+    files: Whole | None = Field(default=None, description="images from the same file")
+    examples: tuple[tuple[Text, Text], ...] = Field(default=(), description="pairs of identities, at most 20")
+
+
+class Duplicates(Record):
+    """Images that stand more than once."""
+
+    train_test: Twins | None = Field(default=None, description="test images that stand in train")
+    validation_test: Twins | None = Field(default=None, description="test images that stand in validation")
+    train_validation: Twins | None = Field(default=None, description="validation images that stand in train")
+    within_train: Whole | None = Field(default=None, description="training images beyond the first of their kind")
+    conflicting_labels: Whole | None = Field(default=None, description="images whose twin carries another label")
+
+
+class BadImage(Record):
+    """An image that could not be read."""
+
+    identity: Text = Field(description="path or row")
+    split: Text = Field(default="", description="the split it would belong to")
+    class_name: Text = Field(default="", alias="class", description="its class")
+    reason: Text = Field(default="", description="what is wrong with it")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class SkippedFile(Record):
+    """A file of the data set's folder that is no image, or not of the data set."""
+
+    path: Text = Field(description="the file")
+    reason: Text = Field(default="", description="why it was passed over")
+
+
+class DataReport(Record):
+    """What was found out about the data. Further facts of a data source are kept as they are and listed on the page."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    source: DataSource | None = Field(default=None, description="where the images came from")
+    class_names: tuple[Text, ...] = Field(default=(), description="K names, in the order of the labels")
+    splits: SplitSizes | None = Field(default=None, description="images of each split")
+    counts: dict[Text, dict[Text, Whole]] = Field(default={}, description="images by split and class")
+    sizes: ImageSizes | None = Field(default=None, description="sizes of the images")
+    bad: tuple[BadImage, ...] = Field(default=(), description="images that could not be read")
+    skipped: tuple[SkippedFile, ...] = Field(default=(), description="files that were passed over")
+    duplicates: Duplicates | None = Field(
+        default=None, description="images that stand more than once; None: not looked for"
+    )
+    notes: tuple[Text, ...] = Field(default=(), description="remarks; a warning begins with 'warning: '")
+
+
+class Dataset(Record):
+    """The data set of a run."""
+
+    name: Text = Field(description="short name")
+    num_classes: Whole = Field(description="K")
+    class_names: tuple[Text, ...] = Field(description="K names, in the order of the labels")
+    report: DataReport = Field(description="what was found out about the data")
+
+
+class Preprocessing(Record):
+    """How images become the network's input."""
+
+    mean: tuple[float, ...] = Field(default=(), description="subtracted, by channel, on a scale of 0 to 1")
+    std: tuple[float, ...] = Field(default=(), description="divided by, by channel")
+    interpolation: Text = Field(default="", description="of resizing")
+    crop_pct: Number = Field(default=None, description="fraction of the side that the centre crop keeps")
+
+
+class ModelFacts(Record):
+    """The network of a run."""
+
+    name: Text = Field(description="architecture or class name")
+    total_parameters: Whole | None = Field(default=None, description="parameters of the backbone")
+    feature_dim: Whole | None = Field(default=None, description="width of the penultimate features")
+    image_size: Whole | None = Field(default=None, description="side of the input in pixels")
+    preprocess: Preprocessing | None = Field(default=None, description="how images become the network's input")
+    license: Text | None = Field(default=None, description="licence of the pretrained weights, where known")
+    weights: Text | None = Field(default=None, description="where the weights came from")
+
+
+class Hardware(Record):
+    """What a run was computed on."""
+
+    processor: Text = Field(default="", description="processor's name")
+    cores: Whole | None = Field(default=None, description="cores this process may use")
+    devices: tuple[Text, ...] = Field(default=(), description="accelerators that were visible")
+    device: Text | None = Field(default=None, description="the device that was used")
+    processes: Whole | None = Field(default=None, description="processes that shared the work")
+    precision: Text | None = Field(default=None, description="fp32, bf16 or fp16")
+
+
+class Environment(Hardware):
+    """The content of ``environment.json``."""
+
+    date: Text = Field(default="", description="UTC, ISO 8601")
+    python: Text = Field(default="", description="Python's version")
+    platform: Text = Field(default="", description="operating system")
+    threads: Whole | None = Field(default=None, description="threads of one operation")
+    versions: dict[Text, Text] = Field(default={}, description="packages and their versions")
+    command: tuple[Text, ...] = Field(default=(), description="the command line")
+
+
+class Cost(Record):
+    """What a run cost."""
+
+    seconds: Number = Field(description="wall time of this invocation")
+    training_seconds: Number = Field(default=None, description="of pre-training: time in training steps")
+
+
+class Augmentation(Record):
+    """The augmentation of the tuning."""
+
+    level: Whole = Field(description="1 none, 2 + crop, 3 + flip, 4 + colour jitter, 5 + grey")
+    why: Text = Field(default="", description="why this level")
