@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 RUN := PYTHONWARNINGS=default $(BIN)
 
-.PHONY: venv demo test test-slow check bench clean
+.PHONY: venv demo test test-slow check clean
 
 venv: $(STAMP)
 

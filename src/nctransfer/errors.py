@@ -95,7 +95,7 @@ class PreemptedError(NCTransferError, RuntimeError):
     exit_code = 75
 
 
-def near_names(name: str, known: list[str] | tuple[str, ...], most: int = 3) -> str:
+def near_names(name: str, known: list[str] | tuple[str, ...]) -> str:
     """A remedy for an unknown name: the near ones, or all when none is near.
 
     Example:
@@ -104,7 +104,7 @@ def near_names(name: str, known: list[str] | tuple[str, ...], most: int = 3) -> 
     """
     import difflib
 
-    near = difflib.get_close_matches(name, known, n=most, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return f"did you mean {', '.join(near)}?"
     return f"known: {', '.join(sorted(known))}" if len(known) <= 30 else f"{len(known)} names are known"

@@ -261,7 +261,6 @@ class TestChoice:
         assert ratios == pytest.approx([max(strengths) / min(strengths)] * len(ratios))
         assert max(found) > max(strengths) if side == "stronger" else min(found) < min(strengths)
         assert further.val_accuracy >= still.val_accuracy
-        assert further.at_edge == (further.probe.strength in (found[0], found[-1]))
 
     def test_a_class_that_only_validation_has_costs_accuracy_and_stays_finite(self):
         features, labels = blobs(120, 6, 3)

@@ -17,7 +17,7 @@ _CHUNK = 64
 _PATIENCE = 2.0  # seconds before a bar appears
 
 
-def for_each(work: Callable[[int], None], num: int, *, what: str | None, num_threads: int | None = None) -> None:
+def for_each(work: Callable[[int], None], num: int, *, what: str | None) -> None:
     """Call ``work(i)`` for every i in ``range(num)``, in any order, and return when all are done.
 
     Args:
@@ -25,9 +25,8 @@ def for_each(work: Callable[[int], None], num: int, *, what: str | None, num_thr
         num: Number of calls.
         what: Said beside the progress bar, which appears on a terminal when the work takes longer than two seconds;
             None for no bar.
-        num_threads: Threads; by default as many as there are cores for this process.
     """
-    num_threads = num_threads or num_cores()
+    num_threads = num_cores()
 
     def chunk(start: int) -> int:
         stop = min(start + _CHUNK, num)

@@ -6,7 +6,7 @@ was drawn before changes what is drawn next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,10 +93,6 @@ class DataBundle:
     def splits(self) -> dict[str, ImageSplit]:
         """The splits by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
-
-    def with_report(self, **entries: Any) -> DataBundle:
-        """The same with these entries of the report replaced."""
-        return replace(self, report={**self.report, **entries})
 
 
 def draw_splits(

@@ -17,13 +17,15 @@ from .variability import nc1
 
 __all__ = ["CollapsePlane", "collapse_plane"]
 
+MOST_POINTS = 3000
+
 
 @dataclass(frozen=True, eq=False)
 class CollapsePlane:
     """Features projected on the two longest directions of their centred class means.
 
     Attributes:
-        points: Shown samples, (n, 2), float64.
+        points: Samples, evenly spaced ones where there are more than 3,000, (n, 2), float64.
         labels: Their classes, numbered among those present, (n,).
         centres: Class means, (K, 2).
         cosines: Cosines between the centred class means, (K, K); −1/(K−1) off the diagonal at full collapse.
@@ -37,13 +39,12 @@ class CollapsePlane:
     nc1: float
 
 
-def collapse_plane(features: Any, labels: Any, *, most_points: int = 3000) -> CollapsePlane:
+def collapse_plane(features: Any, labels: Any) -> CollapsePlane:
     """Project features (N, D) with labels (N,) on the plane spanned by the two longest directions of the class means.
 
     Args:
         features: Features of shape (N, D), any float type, NumPy, torch or memory-mapped.
         labels: Class numbers of shape (N,).
-        most_points: About how many samples to keep, evenly spaced.
 
     Raises:
         DataError: class means coincide, ``ClassStatistics`` was passed, or the input is bad.
@@ -63,7 +64,7 @@ def collapse_plane(features: Any, labels: Any, *, most_points: int = 3000) -> Co
         if plane.shape[1] == 1:
             plane = torch.cat([plane, torch.zeros_like(plane)], 1)
             plane[:, 1] = torch.linalg.svd(spectrum.directions.T)[2][-1] if len(plane) > 1 else 0.0
-        index = torch.arange(len(source.labels))[:: max(1, len(source.labels) // most_points)]
+        index = torch.arange(len(source.labels))[:: max(1, len(source.labels) // MOST_POINTS)]
         rows = source.features[index.to(source.features.device)].to(plane.device, torch.float64)
         units = torch.nn.functional.normalize(spectrum.centred, dim=1)
         return CollapsePlane(

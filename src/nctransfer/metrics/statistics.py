@@ -22,6 +22,7 @@ __all__ = ["ClassStatistics", "add_outer_product"]
 
 PENDING_BYTES = 64 << 20
 BLOCK_ROWS = 256
+TILES = 8
 
 
 class ClassStatistics:
@@ -345,11 +346,11 @@ def _positive(name: str, value: Any) -> int:
     return int(value)
 
 
-def add_outer_product(total: Tensor, rows: Tensor, tiles: int = 8) -> None:
+def add_outer_product(total: Tensor, rows: Tensor) -> None:
     """Add ``rows.T @ rows`` for rows (B, D) to ``total`` (D, D), multiplying only the tiles on and above the
     diagonal."""
     dim = rows.shape[1]
-    width = max(64, -(-dim // tiles))
+    width = max(64, -(-dim // TILES))
     for start in range(0, dim, width):
         stop = min(start + width, dim)
         product = rows[:, start:stop].T @ rows[:, start:]

@@ -89,13 +89,11 @@ class ChosenProbe:
         val_accuracy: Its accuracy on the validation data, in [0, 1].
         path: One row a strength, strong to weak: ``strength``, ``objective``, ``gap``, ``iterations``,
             ``val_accuracy``, ``val_loss``.
-        at_edge: Whether the choice is still the strongest or the weakest of the path, after any extension.
     """
 
     probe: LinearProbe
     val_accuracy: float
     path: tuple[dict[str, float], ...]
-    at_edge: bool
 
 
 def fit_probe_path(
@@ -198,7 +196,7 @@ def choose_probe(
             rows = [*rows, _row(path.probes(more)[0], val_features, targets)]
     best = _best(rows)
     probe, table = rows[best][0], tuple(row for _, row in rows)
-    return ChosenProbe(probe, table[best]["val_accuracy"], table, best in (0, len(rows) - 1))
+    return ChosenProbe(probe, table[best]["val_accuracy"], table)
 
 
 class _Path:
