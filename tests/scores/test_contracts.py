@@ -104,7 +104,11 @@ def test_bad_values(name, value):
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
-        (lambda x, y: (x, np.where(y == 1, -1, y)), DataError, "must not be negative, got -1 at row 1 .*; remap"),
+        (
+            lambda x, y: (x, np.where(y == 1, -1, y)),
+            DataError,
+            r"must lie in \[0, number of classes\), got -1 at row 1 .*remap",
+        ),
         (lambda x, y: (x, 0 * y + 4), DataError, "needs at least 2 classes with samples, got 1"),
         (lambda x, y: (x, y[:-1]), DataError, r"`labels` must have shape \(60,\).*got \(59,\)"),
         (lambda x, y: (x, np.eye(3, dtype=int)[y]), DataError, "pass class numbers, not one-hot rows"),
@@ -154,12 +158,18 @@ def test_source_probabilities(name):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x, y: scores.nleep(x, y, components_per_class=0), "components_per_class must be an integer of at leas"),
+        (
+            lambda x, y: scores.nleep(x, y, components_per_class=0),
+            "components_per_class must be a whole number of at leas",
+        ),
         (lambda x, y: scores.transrate(x, y, epsilon=0.0), "epsilon must be a positive number, got 0.0"),
         (lambda x, y: scores.gbc(x, y, covariance="full"), "covariance must be 'spherical' or 'diagonal', got 'full'"),
-        (lambda x, y: scores.parc(x, y, dimensions=1), "dimensions must be an integer of at least 2, got 1"),
-        (lambda x, y: scores.linear_probe(x, y, folds=1), "folds must be an integer of at least 2, got 1"),
-        (lambda x, y: scores.nearest_neighbours(x, y, neighbours=1.5), "neighbours must be an integer of at least 1"),
+        (lambda x, y: scores.parc(x, y, dimensions=1), "dimensions must be a whole number of at least 2, got 1"),
+        (lambda x, y: scores.linear_probe(x, y, folds=1), "folds must be a whole number of at least 2, got 1"),
+        (
+            lambda x, y: scores.nearest_neighbours(x, y, neighbours=1.5),
+            "neighbours must be a whole number of at least 1",
+        ),
         (lambda x, y: scores.ncti({"one": x}, y), "NCTI compares candidates, got 1 .*at least two networks"),
         (lambda x, y: score_all(x, y, only=["logme"]), r"unknown score 'logme' \(only\); did you mean log_me"),
         (lambda x, y: score_all(x, y, only="ncti"), "unknown score 'ncti'.*call ncti"),
@@ -261,7 +271,7 @@ def test_any_numbers_give_finite_scores_or_reasons(data):
 
 def test_score_all_raises_for_bad_input():
     features, labels = draw("log_me")
-    with pytest.raises(DataError, match="must not be negative"):
+    with pytest.raises(DataError, match=r"must lie in \[0, number of classes\)"):
         score_all(features, labels - 1)
     with pytest.raises(DataError, match="no distribution"):
         score_all(features, labels, source_probabilities=features)

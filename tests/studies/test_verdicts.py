@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nctransfer.studies.figure2 import threshold
-from nctransfer.studies.verdicts import above, correlation, decide, straightness
+from nctransfer.studies.verdicts import above, correlation, decide
 
 EFFECTS = st.lists(st.floats(-10, 10), min_size=1, max_size=6)
 
@@ -79,13 +79,6 @@ def test_no_correlation_is_a_claim_of_its_own():
 
 def test_correlation_of_too_few_points_is_not_computed():
     assert "not computed" in correlation("", [[(1, 1), (2, 2)]], 1, "x").statistic
-
-
-def test_straight_line():
-    slope, intercept, r2 = straightness([0, 1, 2, 3], [1, 0.5, 0.1, -0.5])
-    assert (round(slope, 3), round(intercept, 3)) == (-0.49, 1.01)
-    assert 0.99 < r2 < 1
-    assert straightness([1, 1, 1], [1, 2, 3]) is None
 
 
 @given(st.floats(0.05, 20), st.floats(0.01, 0.3), st.floats(0.01, 0.3))

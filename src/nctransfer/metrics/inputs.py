@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import as_array, check_shape, class_numbers
 from ..errors import DataError, UsageError
 
-__all__ = ["Samples", "as_matrix", "as_vector", "check_weighting", "exact_products", "prepare", "whole_number"]
+__all__ = ["Samples", "as_matrix", "as_vector", "check_weighting", "exact_products", "prepare"]
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 MOST_CLASSES = 10_000_000
@@ -84,23 +85,15 @@ def prepare(
     """
     matrix, mapped = as_matrix(features, where)
     rows = matrix.shape[0]
-    numbers = _labels(labels, rows, where)
-    if not rows:
-        raise DataError("no samples: 0 rows", where=where, remedy="pass at least two classes with samples")
-    low, high = int(numbers.min()), int(numbers.max())
     if num_classes is not None and (
         isinstance(num_classes, bool) or int(num_classes) != num_classes or num_classes < 1
     ):
         raise UsageError(f"num_classes must be a positive integer, got {num_classes!r}", where="num_classes")
-    limit = high + 1 if num_classes is None else int(num_classes)
-    if low < 0 or high >= limit:
-        bad = int(((numbers < 0) | (numbers >= limit)).nonzero()[0])
-        interval = f"[0, {limit})" if num_classes is not None else "[0, number of classes)"
-        raise DataError(
-            f"`labels` must lie in {interval}, got {int(numbers[bad])} at row {bad}",
-            where=where,
-            remedy="pass a larger num_classes, remap the labels, or drop the rows that carry no label",
-        )
+    limit = None if num_classes is None else int(num_classes)
+    numbers = _from_numpy(class_numbers(labels, rows, where=where, num_classes=limit), "labels")
+    if not rows:
+        raise DataError("no samples: 0 rows", where=where, remedy="pass at least two classes with samples")
+    limit = int(numbers.max()) + 1 if limit is None else limit
     if limit > MOST_CLASSES:
         raise DataError(
             f"{limit} classes for {rows} samples", where="labels", remedy="remap the labels to 0, 1, 2, ... first"
@@ -132,7 +125,7 @@ def as_matrix(features: Any, where: str = "features") -> tuple[Tensor, bool]:
     if isinstance(features, Tensor):
         matrix = features.detach()
     else:
-        array = features if isinstance(features, np.ndarray) else _array(features, where)
+        array = as_array(features, where)
         mapped = _is_mapped(array)
         matrix = _from_numpy(array, where)
     if matrix.dtype not in FLOATS or matrix.layout != torch.strided:
@@ -140,18 +133,13 @@ def as_matrix(features: Any, where: str = "features") -> tuple[Tensor, bool]:
             f"`{where}` must be a dense matrix of floats (float16, bfloat16, float32, float64), got {matrix.dtype}"
             f"{'' if matrix.layout == torch.strided else f' with layout {matrix.layout}'}; convert them to float32"
         )
-    if matrix.ndim != 2 or matrix.shape[1] == 0:
-        raise DataError(
-            f"`{where}` must have shape (samples, dimensions), got {tuple(matrix.shape)}",
-            where=where,
-            remedy="flatten or pool everything after the first axis",
-        )
+    check_shape(tuple(matrix.shape), where)
     return matrix, mapped
 
 
 def as_vector(value: Any, length: int, name: str) -> Tensor:
     """A float64 vector of the given length, finite, on the CPU."""
-    tensor = value.detach() if isinstance(value, Tensor) else _from_numpy(_array(value, name), name)
+    tensor = value.detach() if isinstance(value, Tensor) else _from_numpy(as_array(value, name), name)
     if tensor.is_complex() or tensor.shape != (length,):
         raise DataError(
             f"`{name}` must have shape ({length},), got {tuple(tensor.shape)}",
@@ -171,13 +159,6 @@ def check_weighting(weighting: str) -> str:
     return weighting
 
 
-def whole_number(value: Any, name: str) -> int:
-    """``value`` as an int if it is a whole number of at least 0, else a UsageError."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise UsageError(f"{name} must be a whole number of at least 0, got {value!r}", where=name)
-    return int(value)
-
-
 @contextmanager
 def exact_products():
     """No autocast, no TF32 or bfloat16 products, no graph: whatever the caller's training loop has switched on."""
@@ -190,29 +171,6 @@ def exact_products():
                 yield
         finally:
             torch.set_float32_matmul_precision(precision)
-
-
-def _labels(labels: Any, rows: int, where: str) -> Tensor:
-    numbers = labels.detach() if isinstance(labels, Tensor) else _from_numpy(_array(labels, "labels"), "labels")
-    if numbers.ndim == 1 and (numbers.dtype.is_floating_point or numbers.is_complex() or numbers.dtype == torch.bool):
-        raise TypeError(f"`labels` must be integers (class numbers), got {numbers.dtype}; convert them to int64")
-    if numbers.ndim != 1 or numbers.shape[0] != rows:
-        raise DataError(
-            f"`labels` must have shape ({rows},), one for each row of `{where}`, got {tuple(numbers.shape)}",
-            where="labels",
-            remedy="pass class numbers, not one-hot rows" if numbers.ndim == 2 else "pass one label a row",
-        )
-    return numbers.to("cpu", torch.int64)
-
-
-def _array(value: Any, name: str) -> np.ndarray:
-    if value is None:
-        said = "pass one class number a row" if name == "labels" else "pass an array"
-        raise TypeError(f"`{name}` is missing (None); {said}")
-    try:
-        return np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise TypeError(f"`{name}` cannot be read as an array: {error}; pass rows of equal length") from error
 
 
 def _is_mapped(array: np.ndarray) -> bool:
@@ -228,11 +186,6 @@ def _from_numpy(array: np.ndarray, name: str) -> Tensor:
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         if array.dtype.kind == "f":
             array = array.astype(np.float64)
-        elif name == "labels":
-            raise TypeError(
-                f"`labels` must be integers (class numbers), got {array.dtype}; number the classes first, as "
-                "numpy.unique(labels, return_inverse=True)[1] does"
-            )
         else:
             raise TypeError(f"`{name}` holds {array.dtype}, not numbers that can be measured; convert it to float32")
     if not array.dtype.isnative:

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..arrays import whole_number
 from ..errors import DataError, NCTransferError, UsageError, near_names
 from .calibration import calibrated_of
 from .classifier import agreement_of, as_weight, check_width, present_rows, self_duality_of
 from .geometry import centred_means, equiangularity_of, equinorm_of, etf_angle_error_of, etf_error_of
-from .inputs import Samples, as_vector, check_weighting, exact_products, whole_number
+from .inputs import Samples, as_vector, check_weighting, exact_products
 from .moments import moments_of, needs_samples, resolve
 from .noise_floor import floor_of
 from .rank import rank_of

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..arrays import check_finite
 from ..errors import DataError
 from .inputs import Samples
 
@@ -133,14 +134,8 @@ def raise_unless_finite(samples: Samples) -> None:
     """Raise a DataError naming the first row that holds NaN or infinity, if there is one."""
     height = max(1, SLAB_BYTES // (samples.features.shape[1] * 8))
     for start in range(0, len(samples.features), height):
-        good = torch.isfinite(samples.features[start : start + height]).all(1)
-        if not bool(good.all()):
-            row = start + int((~good).nonzero()[0])
-            raise DataError(
-                f"row {row} holds NaN or infinity",
-                where=samples.where,
-                remedy="check the network and its input, or leave the row out",
-            )
+        rows = samples.features[start : start + height]
+        check_finite(torch.isfinite(rows).all(1), samples.where, start=start)
 
 
 def centred(samples: Samples, means: Tensor, dtype: torch.dtype) -> tuple[Tensor, Iterator[Chunk]]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..arrays import check_finite
 from ..errors import CheckpointError, DataError, ResourceError, UsageError
 from .inputs import as_matrix, exact_products, prepare
 
@@ -266,13 +267,7 @@ class ClassStatistics:
     def _checked(self, matrix: Tensor, labels: Any) -> Tensor:
         where = f"update {self._updates - 1}"
         numbers = prepare(matrix, labels, self.num_classes, where=where, min_classes=1)
-        good = torch.isfinite(matrix).all(1)
-        if not bool(good.all()):
-            raise DataError(
-                f"row {int((~good).nonzero()[0])} holds NaN or infinity",
-                where=where,
-                remedy="check the network and its input, or leave the row out",
-            )
+        check_finite(torch.isfinite(matrix).all(1), where)
         return numbers.present[numbers.labels]
 
     def _guarded(self, matrix: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import check_finite, check_shape, class_numbers, whole_number
 from ..errors import DataError, UsageError
 from .softmax_regression import Fit, SoftmaxRegression
 from .standardise import standardise
@@ -103,6 +104,7 @@ def fit_probe_path(
     num_classes: int,
     strengths: Sequence[float] | None = None,
     tolerance: float = 1e-5,
+    max_iterations: int = 2000,
 ) -> list[LinearProbe]:
     """Multinomial logistic regression at several strengths of the L2 penalty, each to a certified relative gap.
 
@@ -116,6 +118,7 @@ def fit_probe_path(
         num_classes: K.
         strengths: λ values, all positive; `DEFAULT_STRENGTHS` if None.
         tolerance: Largest relative gap between an objective and its optimum.
+        max_iterations: Most iterations of each fit; where they do not suffice, a warning gives the gap.
 
     Returns:
         One probe a strength, in the order of ``strengths``.
@@ -133,7 +136,7 @@ def fit_probe_path(
         True
     """
     values = _strengths(strengths, tolerance)
-    path = _Path(features, labels, num_classes, tolerance)
+    path = _Path(features, labels, num_classes, tolerance, whole_number(max_iterations, "max_iterations", 1))
     ordered = sorted(set(values), reverse=True)
     found = dict(zip(ordered, path.probes(path.fits(ordered)), strict=True))
     return [found[value] for value in values]
@@ -202,7 +205,9 @@ def choose_probe(
 class _Path:
     """One data set made ready for any number of strengths."""
 
-    def __init__(self, features: Array, labels: Labels, num_classes: int, tolerance: float) -> None:
+    def __init__(
+        self, features: Array, labels: Labels, num_classes: int, tolerance: float, max_iterations: int = 2000
+    ) -> None:
         self.raw = _matrix(features, "features")
         self.device = self.raw.device
         self.labels = _labels(labels, len(self.raw), num_classes, self.device)
@@ -225,7 +230,7 @@ class _Path:
         if not bool(self.active.all()):
             standard = standard[:, self.active]
         with _full_precision(self.device):
-            self.model = SoftmaxRegression(standard, self.compact, len(present))
+            self.model = SoftmaxRegression(standard, self.compact, len(present), max_iterations=max_iterations)
 
     def fits(self, strengths: Sequence[float], start: Fit | None = None) -> list[Fit]:
         """Fits at ``strengths``, strong to weak, each from the one before."""
@@ -317,47 +322,21 @@ def _strengths(strengths: Sequence[float] | None, tolerance: float) -> list[floa
 
 def _matrix(features: Array, name: str) -> Tensor:
     tensor = torch.as_tensor(features).detach()
-    if tensor.ndim != 2 or 0 in tensor.shape:
-        raise DataError(
-            f"`{name}` must have shape (N, D) with N, D ≥ 1, got {tuple(tensor.shape)}",
-            where="linear probe",
-            remedy="pool or flatten the features to one row a sample",
-        )
+    check_shape(tuple(tensor.shape), name)
+    if not len(tensor):
+        raise DataError(f"`{name}` has no rows", where="linear probe", remedy="pass at least one sample")
     if tensor.device.type == "mps":  # no float64 there
         tensor = tensor.cpu()
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         tensor = tensor.double()
-    bad = ~torch.isfinite(tensor.sum(1))  # one cheap pass; a sum may also overflow, so what it finds is looked at again
-    if bool(bad.any()):
-        bad = ~torch.isfinite(tensor).all(1)
-    if bool(bad.any()):
-        raise DataError(
-            f"`{name}` hold NaN or infinity in {int(bad.sum())} of {len(tensor)} rows, "
-            f"first in row {int(bad.int().argmax())}",
-            where="linear probe",
-            remedy="check the network's output; half precision overflows at 65,504",
-        )
+    # One cheap pass first; a sum may overflow too, so what it finds is looked at again.
+    if not bool(torch.isfinite(tensor.sum(1)).all()):
+        check_finite(torch.isfinite(tensor).all(1), name)
     return tensor
 
 
 def _labels(labels: Labels, count: int, num_classes: int, device: torch.device) -> Tensor:
-    tensor = torch.as_tensor(labels).detach().to(device)
-    if tensor.ndim != 1 or len(tensor) != count or tensor.is_floating_point() or tensor.is_complex():
-        raise DataError(
-            f"`labels` must be {count} integers, got shape {tuple(tensor.shape)} of {tensor.dtype}",
-            where="linear probe",
-            remedy="pass one class index a row of features",
-        )
-    tensor = tensor.long()
-    bad = (tensor < 0) | (tensor >= num_classes)
-    if bool(bad.any()):
-        row = int(bad.int().argmax())
-        raise DataError(
-            f"`labels` must lie in [0, {num_classes}), got {int(tensor[row])} at row {row}",
-            where="linear probe",
-            remedy=f"pass num_classes={int(tensor.max()) + 1} or remap the labels",
-        )
-    return tensor
+    return torch.from_numpy(class_numbers(labels, count, num_classes=num_classes).copy()).to(device)
 
 
 @contextmanager

@@ -37,7 +37,6 @@ _RANK = 64  # eigenvectors in the model Hessian
 _POWERS = 1  # rounds of the range finder; without, 101 iterations for 87
 _MEMORY = 30  # curvature pairs
 _CARRIED = 10  # of them, how many the next fit of the path starts with
-_MOST_ITERATIONS = 2000
 _SLOPE_LEFT = 0.2
 _PATIENCE = 60  # iterations without a lower objective that tell rounding from progress
 
@@ -74,6 +73,7 @@ class SoftmaxRegression:
             type.
         labels: Class of each row, every class of ``[0, num_classes)`` present, shape ``(N,)``.
         num_classes: K, at least 2.
+        max_iterations: Most L-BFGS iterations of a fit in one float type.
 
     Example:
         >>> x = torch.tensor([[-1.0], [-1.0], [1.0], [1.0]], dtype=torch.float64)
@@ -85,8 +85,8 @@ class SoftmaxRegression:
         torch.Size([2, 2])
     """
 
-    def __init__(self, features: Tensor, labels: Tensor, num_classes: int) -> None:
-        self.labels, self.num_classes = labels, num_classes
+    def __init__(self, features: Tensor, labels: Tensor, num_classes: int, *, max_iterations: int = 2000) -> None:
+        self.labels, self.num_classes, self.max_iterations = labels, num_classes, max_iterations
         self._rows = labels[None, :]
         self._features = features
         self._spectrum = _spectrum(features)
@@ -127,7 +127,7 @@ class SoftmaxRegression:
             _remember(memory, model.unscale(move), model.scale(whole))
         bound, lowest, since = -float("inf"), float("inf"), 0
         iterations = 0
-        while iterations < _MOST_ITERATIONS:
+        while iterations < self.max_iterations:
             # Away from the best bias the bound does not hold: there it only says when settling the bias is worth its cost.
             if state.objective - state.lower_bound() <= tolerance * state.objective and state.settle_bias():
                 bound = max(bound, state.lower_bound())

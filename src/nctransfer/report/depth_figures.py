@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
+from .. import arrays
 from .figures import OTHERS, STYLES, WIDTH, Series, Values, drawable, positive
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
 from .text import shorten, visible
@@ -178,15 +179,11 @@ def fit(x: Values, y: Values) -> Line | None:
         1.0
     """
     pairs = [(a, b) for a, b in zip(drawable(x), drawable(y), strict=True) if a is not None and b is not None]
-    if len(pairs) < 3:
+    found = arrays.line_through([a for a, _ in pairs], [b for _, b in pairs])
+    # A level line through constant values says nothing of collapse.
+    if found is None or (found.slope, found.r2) == (0.0, 1.0):
         return None
-    a, b = np.array(pairs, dtype=np.float64).T
-    da, db = a - a.mean(), b - b.mean()
-    saa, sbb, sab = float(da @ da), float(db @ db), float(da @ db)
-    if saa <= 1e-24 * float(a @ a) or sbb <= 1e-24 * float(b @ b):
-        return None
-    slope = sab / saa
-    return Line(slope, float(b.mean() - slope * a.mean()), min(1.0, sab**2 / (saa * sbb)), len(pairs))
+    return Line(*found, num_points=len(pairs))
 
 
 def _line(axes: Any, values: Values, marker: str | None, colour: str, dash: str, label: str) -> None:

@@ -11,8 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
+from ..arrays import whole_number
 from ..errors import DataError
-from .inputs import Samples, check_positive, prepare
+from .inputs import FeatureMatrix, prepare
 
 __all__ = ["linear_probe", "nearest_neighbours"]
 
@@ -46,7 +47,7 @@ def linear_probe(features: Any, labels: Any, *, folds: int = 5, seed: int = 0) -
         >>> linear_probe(features, np.array([0, 0, 1, 1]))
         1.0
     """
-    check_positive(folds, "folds", 2)
+    whole_number(folds, "folds", 2)
     samples = prepare(features, labels)
     _check_repeats(samples)
     # Neither the rotation into fewer coordinates nor the common scale knows a label, so no fold learns of another.
@@ -86,7 +87,7 @@ def nearest_neighbours(features: Any, labels: Any, *, neighbours: int = 5) -> fl
         >>> nearest_neighbours(features, np.array([0, 0, 1, 1]), neighbours=1)
         1.0
     """
-    check_positive(neighbours, "neighbours")
+    whole_number(neighbours, "neighbours", 1)
     samples = prepare(features, labels)
     _check_repeats(samples)
     most = min(neighbours, samples.num_samples - 1)
@@ -109,7 +110,7 @@ def _fitted(rows: np.ndarray, labels: np.ndarray, held: np.ndarray) -> np.ndarra
         return LogisticRegression(max_iter=500).fit(rows, labels).predict(held)
 
 
-def _check_repeats(samples: Samples) -> None:
+def _check_repeats(samples: FeatureMatrix) -> None:
     if samples.counts.max() < 2:
         raise DataError(
             "every class has a single sample, so none can be recognised from the others",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .inputs import Samples
+from .inputs import FeatureMatrix
 
 __all__ = ["principal_components"]
 
 
-def principal_components(samples: Samples, *, most: int | None = None, share: float | None = None) -> np.ndarray:
+def principal_components(samples: FeatureMatrix, *, most: int | None = None, share: float | None = None) -> np.ndarray:
     """Coordinates (N, d) of the centred features along their leading directions of variance.
 
     ``most`` bounds their number; ``share`` takes the fewest that hold more than that share of the variance. A

@@ -9,7 +9,7 @@ from scipy.linalg import eigvalsh
 from sklearn.covariance import ledoit_wolf_shrinkage
 
 from .fisher import discriminant, within_covariance
-from .inputs import Samples, prepare
+from .inputs import FeatureMatrix, prepare
 
 __all__ = ["h_score", "regularised_h_score", "sfda"]
 
@@ -115,7 +115,7 @@ def sfda(features: Any, labels: Any) -> float:
     return float(again.posterior()[index, labels].mean())
 
 
-def _explained(samples: Samples) -> np.ndarray:
+def _explained(samples: FeatureMatrix) -> np.ndarray:
     """Along each left singular vector (of unit variance in sum), the variance that the class means explain, (r,)."""
     means = samples.class_means(samples.spectrum.left)
     return samples.counts @ means**2

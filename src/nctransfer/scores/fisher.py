@@ -10,7 +10,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.special import softmax
 
 from ..errors import DataError
-from .inputs import Samples
+from .inputs import FeatureMatrix
 
 __all__ = ["Discriminant", "discriminant", "within_covariance"]
 
@@ -49,14 +49,14 @@ class Discriminant:
         return rows @ directions[: len(self.priors) - 1].T
 
 
-def within_covariance(rows: np.ndarray, samples: Samples) -> Within:
+def within_covariance(rows: np.ndarray, samples: FeatureMatrix) -> Within:
     """Covariance within classes of rows (N, d) that carry the labels of ``samples``."""
     means = samples.class_means(rows)
     residuals = rows - means[samples.labels]
     return Within(residuals.T @ residuals / len(rows), means)
 
 
-def discriminant(rows: np.ndarray, samples: Samples, within: Within, shrinkage: float, dim: int) -> Discriminant:
+def discriminant(rows: np.ndarray, samples: FeatureMatrix, within: Within, shrinkage: float, dim: int) -> Discriminant:
     """Whiten by (1−λ)S_W + λ tr(S_W)/D·I, where ``dim`` is D: rows may be given in fewer coordinates than features.
 
     Raises:

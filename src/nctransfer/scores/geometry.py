@@ -8,9 +8,10 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
 
+from ..arrays import whole_number
 from ..errors import DataError, UsageError
 from .components import principal_components
-from .inputs import Samples, check_positive, prepare
+from .inputs import FeatureMatrix, prepare
 
 __all__ = ["gbc", "parc", "transrate"]
 
@@ -121,8 +122,8 @@ def parc(features: Any, labels: Any, *, dimensions: int = 32, most_samples: int 
         >>> parc(features, np.arange(20) % 2) > parc(features, np.arange(20) // 10)
         True
     """
-    check_positive(dimensions, "dimensions", 2)
-    samples = _thinned(prepare(features, labels), check_positive(most_samples, "most_samples", 2))
+    whole_number(dimensions, "dimensions", 2)
+    samples = _thinned(prepare(features, labels), whole_number(most_samples, "most_samples", 2))
     if samples.counts.max() < 2:
         raise DataError(
             "every class has a single sample, so all pairs differ alike in label",
@@ -167,7 +168,7 @@ def _coding_rate(rows: np.ndarray, epsilon: float) -> float:
     return 0.5 * float(np.log1p(values.clip(0)).sum())
 
 
-def _spherical(samples: Samples) -> np.ndarray:
+def _spherical(samples: FeatureMatrix) -> np.ndarray:
     rows = samples.coordinates
     means = samples.class_means(rows)
     squares = ((rows - means[samples.labels]) ** 2).sum(1)
@@ -178,7 +179,7 @@ def _spherical(samples: Samples) -> np.ndarray:
     return apart / (8 * shared) + samples.dim / 2 * (np.log(shared) - (logs[:, None] + logs) / 2)
 
 
-def _diagonal(samples: Samples) -> np.ndarray:
+def _diagonal(samples: FeatureMatrix) -> np.ndarray:
     means = samples.class_means(samples.centred)
     own = np.maximum(samples.class_means((samples.centred - means[samples.labels]) ** 2), VARIANCE_FLOOR)
     logs = np.log(own).sum(1)
@@ -190,7 +191,7 @@ def _diagonal(samples: Samples) -> np.ndarray:
     return distances
 
 
-def _thinned(samples: Samples, most: int) -> Samples:
+def _thinned(samples: FeatureMatrix, most: int) -> FeatureMatrix:
     """At most that many samples, each class keeping its share, drawn by a fixed shuffle."""
     if samples.num_samples <= most:
         return samples

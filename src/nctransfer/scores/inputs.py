@@ -1,7 +1,7 @@
-"""What the scores accept, checked once: a feature matrix and labels become ``Samples``, or a typed error with a remedy.
+"""Features and labels as the scores take them: checked, in float64, with what several scores need computed once.
 
 Shapes used in this room: features (N, D), labels (N,), K classes, source probabilities (N, Z). Everything runs in
-float64 on the CPU. Classes without a sample take no part: ``Samples`` numbers those that are present from 0.
+float64 on the CPU. Classes without a sample take no part: ``FeatureMatrix`` numbers those that are present from 0.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ..errors import DataError, UsageError
+from ..arrays import as_array, check_finite, check_shape, class_numbers
+from ..errors import DataError
 
-__all__ = ["Samples", "Spectrum", "check_positive", "prepare", "prepare_source"]
+__all__ = ["FeatureMatrix", "SingularVectors", "prepare", "prepare_source"]
 
 # Squares of numbers outside these bounds leave float64.
 SMALLEST, LARGEST = 1e-140, 1e140
 
 
-class Spectrum(NamedTuple):
+class SingularVectors(NamedTuple):
     """The singular values that are not rounding, shape (r,), and their left vectors, shape (N, r)."""
 
     left: np.ndarray
@@ -29,7 +30,7 @@ class Spectrum(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class FeatureMatrix:
     """A checked feature matrix in float64, and what several scores need of it, computed once.
 
     Attributes:
@@ -78,12 +79,12 @@ class Samples:
         return np.asarray(np.linalg.qr(self.centred.T, mode="r")).T
 
     @cached_property
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> SingularVectors:
         """Of the centred features."""
         return spectrum_of(self.coordinates, float(np.abs(self.features).max()))
 
     @cached_property
-    def raw_spectrum(self) -> Spectrum:
+    def raw_spectrum(self) -> SingularVectors:
         """Of the features as they came."""
         return spectrum_of(self.features, 0.0)
 
@@ -92,7 +93,7 @@ class Samples:
         return (self.members @ matrix) / self.counts[:, None]
 
 
-def spectrum_of(matrix: np.ndarray, size: float) -> Spectrum:
+def spectrum_of(matrix: np.ndarray, size: float) -> SingularVectors:
     """The thin singular value decomposition, without the directions that rounding alone fills.
 
     ``size`` is the largest number that was rounded on the way to ``matrix``, as when a mean was taken off.
@@ -100,36 +101,36 @@ def spectrum_of(matrix: np.ndarray, size: float) -> Spectrum:
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
     longest = max(matrix.shape)
     kept = values > np.finfo(np.float64).eps * max(longest * values[0], 2 * np.sqrt(longest) * size)
-    return Spectrum(left[:, kept], values[kept])
+    return SingularVectors(left[:, kept], values[kept])
 
 
-def prepare(features: Any, labels: Any) -> Samples:
-    """Check features and labels; ``Samples`` pass through.
+def prepare(features: Any, labels: Any) -> FeatureMatrix:
+    """Check features and labels; ``FeatureMatrix`` pass through.
 
     Raises:
         TypeError: the features are not floats or the labels not integers.
         DataError: shapes that do not fit, NaN or infinity, a negative label, a single class, features all alike.
     """
-    if isinstance(features, Samples):
+    if isinstance(features, FeatureMatrix):
         return features
     matrix = _floats(features, "features")
-    numbers = _labels(labels, len(matrix), "features")
+    numbers = class_numbers(labels, len(matrix))
     compact, counts = _compact(numbers)
     _check_spread(matrix)
-    return Samples(matrix, compact, counts)
+    return FeatureMatrix(matrix, compact, counts)
 
 
-def prepare_source(probabilities: Any, labels: Any) -> Samples:
-    """Check a source classifier's probabilities (N, Z) and labels; ``Samples`` of rows that sum to 1 pass through.
+def prepare_source(probabilities: Any, labels: Any) -> FeatureMatrix:
+    """Check a source classifier's probabilities (N, Z) and labels; ``FeatureMatrix`` of rows that sum to 1 pass through.
 
     Raises:
         TypeError: the probabilities are not floats or the labels not integers.
         DataError: as for ``prepare``, or rows that are no probabilities.
     """
-    if isinstance(probabilities, Samples):
+    if isinstance(probabilities, FeatureMatrix):
         return probabilities
     matrix = _floats(probabilities, "source_probabilities")
-    numbers = _labels(labels, len(matrix), "source_probabilities")
+    numbers = class_numbers(labels, len(matrix), where="source_probabilities")
     sums = matrix.sum(1)
     bad = (matrix < 0).any(1) | (np.abs(sums - 1) > 0.01)
     if bad.any():
@@ -140,66 +141,16 @@ def prepare_source(probabilities: Any, labels: Any) -> Samples:
             where="source_probabilities",
             remedy="pass the softmax of the source classifier's logits",
         )
-    return Samples(matrix / sums[:, None], *_compact(numbers))
-
-
-def check_positive(value: Any, name: str, least: int = 1) -> int:
-    """``value`` if it is an integer of at least ``least``, else a UsageError."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise UsageError(f"{name} must be an integer of at least {least}, got {value!r}", where=name)
-    return int(value)
-
-
-def _numpy(value: Any, name: str) -> np.ndarray:
-    if value is None:
-        raise TypeError(f"`{name}` is missing (None)")
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch for those who have none
-        value = value.detach().cpu()
-        return (value.double() if value.is_floating_point() else value).numpy()
-    try:
-        return np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise TypeError(f"`{name}` cannot be read as an array: {error}") from error
+    return FeatureMatrix(matrix / sums[:, None], *_compact(numbers))
 
 
 def _floats(value: Any, name: str) -> np.ndarray:
-    array = _numpy(value, name)
+    array = as_array(value, name)
     if array.dtype.kind != "f":
         raise TypeError(f"`{name}` must be a matrix of floats, got {array.dtype}; convert it to float32")
-    if array.ndim != 2 or array.shape[1] == 0:
-        raise DataError(
-            f"`{name}` must have shape (samples, dimensions), got {array.shape}",
-            where=name,
-            remedy="flatten or pool everything after the first axis",
-        )
-    finite = np.isfinite(array).all(1)
-    if not finite.all():
-        raise DataError(
-            f"row {int(finite.argmin())} holds NaN or infinity",
-            where=name,
-            remedy="check the network that made it, or leave the row out",
-        )
+    check_shape(array.shape, name)
+    check_finite(np.isfinite(array).all(1), name)
     return array.astype(np.float64)
-
-
-def _labels(labels: Any, rows: int, where: str) -> np.ndarray:
-    numbers = _numpy(labels, "labels")
-    if numbers.dtype.kind not in "iu":
-        raise TypeError(f"`labels` must be integers (class numbers), got {numbers.dtype}; convert with .astype(int)")
-    if numbers.shape != (rows,):
-        raise DataError(
-            f"`labels` must have shape ({rows},), one for each row of `{where}`, got {numbers.shape}",
-            where="labels",
-            remedy="pass class numbers, not one-hot rows" if numbers.ndim == 2 else "pass one label a row",
-        )
-    if rows and numbers.min() < 0:
-        bad = int((numbers < 0).argmax())
-        raise DataError(
-            f"`labels` must not be negative, got {int(numbers[bad])} at row {bad}",
-            where="labels",
-            remedy="remap the labels, or drop the rows that carry no label",
-        )
-    return numbers
 
 
 def _compact(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

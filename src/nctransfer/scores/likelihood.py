@@ -10,9 +10,10 @@ from scipy.special import xlogy
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from ..arrays import whole_number
 from ..errors import DataError
 from .components import principal_components
-from .inputs import Samples, check_positive, prepare, prepare_source
+from .inputs import FeatureMatrix, prepare, prepare_source
 
 __all__ = ["leep", "nce", "nleep"]
 
@@ -75,7 +76,7 @@ def nleep(features: Any, labels: Any, *, components_per_class: int = 5, seed: in
         >>> nleep(features, np.arange(40) % 2) > -0.01
         True
     """
-    check_positive(components_per_class, "components_per_class")
+    whole_number(components_per_class, "components_per_class", 1)
     samples = prepare(features, labels)
     components = components_per_class * samples.num_classes
     if samples.num_samples < components:
@@ -98,7 +99,7 @@ def nleep(features: Any, labels: Any, *, components_per_class: int = 5, seed: in
                 where="features",
                 remedy="pass a smaller components_per_class",
             ) from error
-    return _translated(Samples(posterior, samples.labels, samples.counts))
+    return _translated(FeatureMatrix(posterior, samples.labels, samples.counts))
 
 
 def nce(source_probabilities: Any, labels: Any) -> float:
@@ -132,7 +133,7 @@ def nce(source_probabilities: Any, labels: Any) -> float:
     return float(xlogy(seen, seen / seen.sum(0)).sum()) + 0.0
 
 
-def _translated(samples: Samples) -> float:
+def _translated(samples: FeatureMatrix) -> float:
     """LEEP of rows (N, Z) that are distributions over source classes."""
     joint = samples.members @ samples.features
     total = joint.sum(0)

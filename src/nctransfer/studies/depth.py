@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import line_through
 from .panels import axis, over_seeds, plot, series, table
 from .study import Outcome, at
-from .verdicts import Verdict, correlation, decide, straightness
+from .verdicts import Verdict, correlation, decide
 
 __all__ = ["depth_panels", "layer_points", "line_of", "linear_claims"]
 
@@ -26,7 +27,7 @@ def layer_points(outcome: Outcome, label: str) -> list[list[tuple[float | None, 
 def line_of(points: list[tuple[float | None, float | None]]) -> tuple[float, float, float] | None:
     """(slope, intercept, R²) of accuracy over NC1."""
     known = [(x, y) for x, y in points if x is not None and y is not None]
-    return straightness([x for x, _ in known], [y for _, y in known])
+    return line_through([x for x, _ in known], [y for _, y in known])
 
 
 def linear_claims(outcome: Outcome, label: str, network: str, least: float = 0.5) -> list[Verdict]:

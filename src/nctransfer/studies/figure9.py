@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arrays import line_through
 from .cells import Cell, transfer
 from .families import by_loss, pretrained
 from .panels import axis, over_seeds, plot, series, table
 from .scales import Scale
 from .study import Findings, Outcome, Study, at
-from .verdicts import Verdict, decide, straightness
+from .verdicts import Verdict, decide
 
 __all__ = ["PAPER", "STUDY"]
 
@@ -103,7 +104,7 @@ def _curve(layers: list[dict[str, Any]] | None) -> list[float | None]:
 
 def _line(curve: list[float | None]) -> tuple[float, float, float] | None:
     known = [(row, math.log(value)) for row, value in enumerate(curve) if value is not None and value > 0]
-    return straightness([row for row, _ in known], [value for _, value in known])
+    return line_through([row for row, _ in known], [value for _, value in known])
 
 
 _FLOOR = (

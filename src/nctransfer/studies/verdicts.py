@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Verdict", "above", "correlation", "decide", "straightness"]
+__all__ = ["Verdict", "above", "correlation", "decide"]
 
 LEAST_SEEDS = 3
 TIE = 1e-6
@@ -164,19 +164,3 @@ def spearman(points: Sequence[tuple[float | None, float | None]]) -> float | Non
         return None
     x, y = zip(*known, strict=True)
     return round(float(spearmanr(x, y).statistic), 12)
-
-
-def straightness(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float] | None:
-    """(slope, intercept, R²) of the least-squares line; None for fewer than three points or constant ``x``.
-
-    Example:
-        >>> [round(value, 6) for value in straightness([0, 1, 2], [1, 3, 5])]
-        [2.0, 1.0, 1.0]
-    """
-    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if len(a) < 3 or np.ptp(a) == 0:
-        return None
-    slope, intercept = np.polyfit(a, b, 1)
-    residual = b - (slope * a + intercept)
-    total = float(((b - b.mean()) ** 2).sum())
-    return float(slope), float(intercept), 1.0 if total == 0 else 1.0 - float((residual**2).sum()) / total
