@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..transfer import METHODS
 from .cells import Cell
 from .families import tuned_backbone
 from .panels import axis, over_seeds, plot, series, table
@@ -43,7 +44,7 @@ SLIPS = (
     "Table 4 prints 6.98 % for layer FT of ResNet50's block 1 on CIFAR-100, far under the probe's 29.71 %: tuning failed.",
     "Table 2 prints 93.02 % for full FT of ViT-B on PET, Table 5 prints 93.01 %.",
 )
-TITLES = {"linear": "Linear probe", "layer": "Layer FT", "scl": "SCL FT", "full": "Full FT"}
+TITLES = {name: METHODS[name].short for name in ("linear", "layer", "scl", "full")}
 
 
 def _label(backbone: Backbone, data: str, method: str, unit: str | None = None) -> str:

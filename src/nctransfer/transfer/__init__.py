@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from ..engine import Watch
     from .api import auto, probe, tune
     from .handover import load_classifier, save_classifier
-    from .methods import TunedNetwork, TuningMethod
+    from .methods import METHODS, TuningMethod, register
     from .predict import Prediction, predict
     from .result import RunResult
     from .settings import METHOD_NAMES, TransferSettings
-    from .workbench import METHODS
+    from .tuned import TunedNetwork
 
 __all__ = lazy_front(
     __name__,
     {
         "api": ["Watch", "auto", "probe", "tune"],
         "handover": ["load_classifier", "save_classifier"],
-        "methods": ["TunedNetwork", "TuningMethod"],
+        "methods": ["METHODS", "TuningMethod", "register"],
         "predict": ["Prediction", "predict"],
         "result": ["RunResult"],
         "settings": ["METHOD_NAMES", "TransferSettings"],
-        "workbench": ["METHODS"],
+        "tuned": ["TunedNetwork"],
     },
 )

@@ -21,13 +21,11 @@ from ..runs.ledger import Ledger
 from .batches import AugmentedPixels
 from .evaluate import cached_accuracy, run_split, tuned_features
 from .fitting import Diverged, Fit, FitOutcome, fit
-from .methods import TunedNetwork
-from .workbench import METHODS, Workbench
+from .methods import METHODS
+from .tuned import TunedNetwork
+from .workbench import Workbench
 
-__all__ = ["BASE_RATES", "TRIAL_EPOCHS", "Choice", "Chooser", "pick_unit", "trial_images", "whole_accuracy"]
-
-BASE_RATES = {"linear": 1e-3, "layer": 1e-3, "scl": 1e-3, "full": 3e-4}
-"""Middle of the learning rates tried for each method."""
+__all__ = ["TRIAL_EPOCHS", "Choice", "Chooser", "pick_unit", "trial_images", "whole_accuracy"]
 
 _STEP = 3.0
 _FURTHEST = 3
@@ -61,7 +59,7 @@ class Chooser:
 
     def choose(self, method: str, unit: str | None = None) -> Choice:
         """Unit (unless given) and learning rate (unless given in the settings) for a method."""
-        rate = self.bench.settings.lr or BASE_RATES[method]
+        rate = self.bench.settings.lr or METHODS[method].base_rate
         why_unit = "asked for" if unit is not None else ""
         if METHODS[method].needs_unit and unit is None:
             unit, why_unit = self._choose_unit(method, rate)

@@ -16,8 +16,9 @@ import torch
 from torch.nn import functional
 
 from ..models import Network
-from .methods import TunedNetwork
-from .workbench import METHODS, Workbench
+from .methods import TuningMethod
+from .tuned import TunedNetwork
+from .workbench import Workbench
 
 __all__ = ["StepCost", "measure_cost", "measure_step"]
 
@@ -44,7 +45,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
     arguments = (
         sender,
         content,
-        model.method.name,
+        model.method,
         model.unit,
         bench.num_classes,
         batch,
@@ -101,11 +102,18 @@ def _nothing(note: str) -> StepCost:
 
 
 def _child(
-    sender: Any, content: bytes, method: str, unit: str | None, classes: int, batch: int, device: str, threads: int
+    sender: Any,
+    content: bytes,
+    method: TuningMethod,
+    unit: str | None,
+    classes: int,
+    batch: int,
+    device: str,
+    threads: int,
 ) -> None:
     torch.set_num_threads(threads)
     network: Network = pickle.loads(content)
-    model = TunedNetwork(network.optimise_layout(), METHODS[method], unit, classes).to(device)
+    model = TunedNetwork(network.optimise_layout(), method, unit, classes).to(device)
     sender.send(json.dumps(measure_step(model, batch)))
     sender.close()
 

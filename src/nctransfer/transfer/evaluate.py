@@ -12,7 +12,7 @@ from ..data import PixelLoader
 from ..engine import Runtime, halving
 from ..models.networks import PENULTIMATE
 from .features import LayerFeatures
-from .methods import TunedNetwork
+from .tuned import TunedNetwork
 
 __all__ = ["cached_accuracy", "run_split", "tuned_features"]
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..engine import Runtime, cosine_factor, is_out_of_memory
 from ..errors import ResourceError
 from .batches import Batches
-from .methods import TunedNetwork
+from .tuned import TunedNetwork
 
 __all__ = ["Diverged", "Fit", "FitOutcome", "fit"]
 

@@ -12,8 +12,8 @@ from ..errors import CheckpointError, UsageError
 from ..models import Network
 from ..models.encoders import network_from_manifest
 from ..runs import load_tensors, save_tensors
-from .methods import TunedNetwork
-from .workbench import METHODS
+from .methods import METHODS
+from .tuned import TunedNetwork
 
 __all__ = ["load_classifier", "save_classifier"]
 
@@ -79,6 +79,13 @@ def load_classifier(
         raise CheckpointError(
             "not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run"
         )
+    if manifest.get("method") not in METHODS:
+        raise CheckpointError(
+            f"the tuning method {manifest.get('method')!r} is not known here",
+            where=str(path),
+            remedy="register it first: nctransfer.transfer.register(method)",
+        )
+    method = METHODS[manifest["method"]]
     encoder_state = {
         key.removeprefix("network.encoder."): value
         for key, value in tensors.items()
@@ -95,7 +102,7 @@ def load_classifier(
     else:
         facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
         network = Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
-    model = TunedNetwork(network, METHODS[manifest["method"]], manifest["unit"], len(manifest["class_names"]))
+    model = TunedNetwork(network, method, manifest["unit"], len(manifest["class_names"]))
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

@@ -9,9 +9,10 @@ import torch
 
 from .choose import TRIAL_EPOCHS, trial_images
 from .cost import measure_step
-from .methods import TunedNetwork
+from .methods import METHODS
 from .settings import TransferSettings
-from .workbench import METHODS, Workbench
+from .tuned import TunedNetwork
+from .workbench import Workbench
 
 __all__ = ["Plan", "plan_run"]
 
@@ -62,10 +63,9 @@ def plan_run(settings: TransferSettings) -> Plan:
     for name in settings.methods:
         method = METHODS[name]
         trials = (len(bench.units) if method.needs_unit else 0) + (3 if settings.lr is None else 0)
-        share = 1.0 if method.whole else 0.6 if method.needs_unit else forward / per_image
+        share = method.step_share or forward / per_image
         training = share * per_image * sizes["train"] * bench.epochs
-        cheap = 0.02 if name == "linear" else share
-        seconds += cheap * per_image * trial_passes * trials + training + forward * sum(sizes.values())
+        seconds += method.trial_share * per_image * trial_passes * trials + training + forward * sum(sizes.values())
         lines.append(f"{method.title}: {trials} trials, then {bench.epochs} epochs")
     weights = sum(parameter.numel() for parameter in bench.network.parameters()) * 4
     return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(settings.methods) + 1) + (2 << 20))

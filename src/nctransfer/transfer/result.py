@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runs import Result, Summary
-from .methods import TunedNetwork
+from .tuned import TunedNetwork
 
 __all__ = ["RunResult"]
 

@@ -42,10 +42,11 @@ from ..runs.ledger import Ledger
 from .choose import Choice, Chooser
 from .features import measure_features
 from .handover import save_classifier
+from .methods import METHODS
 from .result import RunResult
 from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, train_method
-from .workbench import METHODS, Workbench
+from .workbench import Workbench
 
 __all__ = ["run_transfer"]
 
@@ -236,7 +237,11 @@ def _method(
     bench.watch.say(
         f"{model.method.title}: {tuned.row.test_accuracy:.1%} on {len(tuned.labels)} test images "
         f"({low:.1%} to {high:.1%}){f', unit {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
-        + ("; no epoch beat the probe that it starts from" if outcome.best_epoch == 0 and name != "linear" else "")
+        + (
+            "; no epoch beat the probe that it starts from"
+            if outcome.best_epoch == 0 and model.method.changes_features
+            else ""
+        )
     )
     return tuned
 

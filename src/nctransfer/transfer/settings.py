@@ -8,11 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..errors import UsageError, near_names
+from .methods import METHODS, method_names
 
 __all__ = ["METHOD_NAMES", "TransferSettings", "settings_from"]
 
-MethodName = Literal["linear", "layer", "scl", "full"]
-METHOD_NAMES: tuple[MethodName, ...] = ("linear", "layer", "scl", "full")
+METHOD_NAMES: tuple[str, ...] = method_names()
 
 
 class TransferSettings(BaseModel):
@@ -27,7 +27,7 @@ class TransferSettings(BaseModel):
     layers: tuple[str, ...] | None = Field(
         None, description="layers to measure and to consider for tuning; default: all"
     )
-    methods: tuple[MethodName, ...] = Field(METHOD_NAMES, description="tuning methods to compare")
+    methods: tuple[str, ...] = Field(METHOD_NAMES, description="tuning methods to compare")
     epochs: int | None = Field(None, ge=1, description="passes over the training images; default: by their number")
     image_size: int | None = Field(
         None, ge=8, le=4096, description="side of the input in pixels; default: the network's"
@@ -56,6 +56,14 @@ class TransferSettings(BaseModel):
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",") if part.strip()]
         return None if value == ["all"] else value
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in METHODS:
+                raise ValueError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+        return value
 
     @field_validator("augment", mode="before")
     @classmethod
@@ -93,7 +101,7 @@ def settings_from(*sources: dict[str, Any], where: str = "settings") -> Transfer
         value = merged.get(key)
         if key == "methods":
             raise UsageError(
-                f"unknown method in {value!r}", where="--methods", remedy=f"known: {', '.join(METHOD_NAMES)}"
+                f"unknown method in {value!r}", where="--methods", remedy=f"known: {', '.join(METHODS)}"
             ) from None
         option = "--" + key.replace("_", "-")
         raise UsageError(f"{option} = {value!r}: {first['msg'].lower()}", where=where, remedy="see --help") from None

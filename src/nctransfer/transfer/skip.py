@@ -1,4 +1,4 @@
-"""Skip-connection-layer (SCL) fine-tuning: one unit learns, and a skip connection carries its output to the classifier.
+"""The skip connections of SCL fine-tuning, from a unit's output to the penultimate features.
 
 The classifier sees ``penultimate + skip(unit's output)`` (Figure 7 of the paper; design in A.2): convolutional maps are
 averaged to 1×1, projected by a 1×1 convolution to the penultimate width and batch-normalised; transformer tokens, whose
@@ -10,10 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..models import Network
-from ..runs import Mark
-from .methods import TuningMethod
 
-__all__ = ["SCL", "ConvolutionalSkip", "DirectSkip"]
+__all__ = ["ConvolutionalSkip", "DirectSkip", "make_skip"]
 
 
 class ConvolutionalSkip(nn.Module):
@@ -53,13 +51,3 @@ def make_skip(network: Network, unit: str) -> nn.Module:
     if len(shape) <= 2 and channels == network.feature_dim:
         return DirectSkip(network)
     return ConvolutionalSkip(network, channels)
-
-
-SCL = TuningMethod(
-    "scl",
-    "SCL fine-tuning",
-    tunes="one block, a skip connection from its output to the penultimate features, and the classifier",
-    mark=Mark(marker="D", colour="accent", dash="-"),
-    needs_unit=True,
-    make_skip=make_skip,
-)

@@ -13,8 +13,9 @@ from .cost import measure_cost
 from .evaluate import cached_accuracy, run_split
 from .features import measure_features
 from .fitting import Fit, FitOutcome, fit
-from .methods import TunedNetwork
-from .workbench import METHODS, Workbench
+from .methods import METHODS
+from .tuned import TunedNetwork
+from .workbench import Workbench
 
 __all__ = ["Tuned", "evaluate_method", "train_method"]
 
@@ -43,7 +44,7 @@ def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNe
     model = bench.fresh(METHODS[method], choice.unit)
     plan = Fit(choice.learning_rate, bench.epochs, bench.settings.weight_decay)
     # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
-    level = 1 if method == "linear" and bench.settings.augment == "auto" else bench.augmentation[0]
+    level = 1 if not model.method.changes_features and bench.settings.augment == "auto" else bench.augmentation[0]
     cached = bench.cached_inputs(model, "train") if level == 1 else None
     with bench.watch.stage(model.method.title, plan.epochs) as advance:
         if cached is not None:
@@ -81,7 +82,7 @@ def evaluate_method(
         model,
         bench.loader("train"),
         bench.runtime,
-        layers=bench.measured_layers if model.unit or model.method.whole else [],
+        layers=bench.measured_layers if model.method.changes_features else [],
     )
     after = measure_features(trained_on, bench.num_classes, permutations=0)
     predicted = logits.argmax(1)
@@ -90,7 +91,7 @@ def evaluate_method(
     cost = measure_cost(bench, model)
     last, method = after[-1], model.method
     row = MethodRow(
-        title=method.title[:1].upper() + method.title[1:],
+        title=method.heading,
         phrase=method.phrase or method.title,
         mark=method.mark,
         unit=model.unit,

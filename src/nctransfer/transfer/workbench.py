@@ -19,17 +19,12 @@ from ..probes import ChosenProbe, choose_probe
 from .batches import AugmentedPixels, CachedInputs
 from .evaluate import run_split
 from .features import LayerFeatures, extract_features
-from .full import FULL
-from .layer import LAYER
-from .linear import LINEAR
-from .methods import TunedNetwork, TuningMethod
+from .methods import TuningMethod
 from .settings import TransferSettings
-from .skip import SCL, DirectSkip
+from .skip import DirectSkip
+from .tuned import TunedNetwork
 
-__all__ = ["METHODS", "Workbench", "steady"]
-
-METHODS: dict[str, TuningMethod] = {method.name: method for method in (LINEAR, LAYER, SCL, FULL)}
-"""Every tuning method by name."""
+__all__ = ["Workbench", "steady"]
 
 _EVAL_BATCH = 256
 _CACHE_LIMIT = 2 << 30

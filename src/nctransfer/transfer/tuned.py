@@ -1,14 +1,8 @@
-"""The contract of a tuning method, and the network that every method trains.
-
-A method says three things of a frozen, pretrained network: which of its modules learn, which unit they belong to, and
-whether a skip connection carries the unit's output to the penultimate features. Everything else (data order, schedule,
-learning-rate search, choice of the epoch) is the same for all, so that their numbers compare.
-"""
+"""The network that every tuning method trains: what is frozen, what learns, and what the classifier sees."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,34 +10,9 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..models import Cut, Network
-from ..runs import Mark
+from .methods import TuningMethod
 
-__all__ = ["TunedNetwork", "TuningMethod"]
-
-
-@dataclasses.dataclass(frozen=True)
-class TuningMethod:
-    """One way to adapt a pretrained network to a downstream data set.
-
-    Attributes:
-        name: The word on the command line.
-        title: The method in words.
-        tunes: What learns, in words.
-        mark: How plots draw it.
-        phrase: The title with its article, where it takes one in the middle of a sentence.
-        needs_unit: Whether one unit of the network is tuned.
-        whole: Whether every parameter is tuned.
-        make_skip: Builds the skip connection for (network, unit), or None where the method has none.
-    """
-
-    name: str
-    title: str
-    tunes: str = ""
-    mark: Mark = dataclasses.field(default_factory=Mark)
-    phrase: str = ""
-    needs_unit: bool = False
-    whole: bool = False
-    make_skip: Callable[[Network, str], nn.Module] | None = None
+__all__ = ["TunedNetwork"]
 
 
 class TunedNetwork(nn.Module):

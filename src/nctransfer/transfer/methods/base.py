@@ -1,0 +1,130 @@
+"""The contract of a tuning method, and the registry of all of them.
+
+A method says three things of a frozen, pretrained network: which of its modules learn, which unit they belong to, and
+whether a skip connection carries the unit's output to the penultimate features. Everything else (data order, schedule,
+learning-rate search, choice of the epoch) is the same for all, so that their numbers compare.
+
+Nothing here imports torch, so that settings and help pages can name the methods.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ...errors import UsageError, near_names
+from ...runs import Mark
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ...models import Network
+
+__all__ = ["METHODS", "TuningMethod", "find_method", "method_names", "register", "registered"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TuningMethod:
+    """One way to adapt a pretrained network to a downstream data set.
+
+    Attributes:
+        name: The word on the command line and the key in ``methods`` of the record.
+        title: The method in words, in the middle of a sentence without an article.
+        tunes: What learns, in words.
+        mark: How plots draw it.
+        phrase: The title with an article, where it takes one.
+        short: The title in a narrow column.
+        needs_unit: Whether one unit of the network is tuned.
+        whole: Whether every parameter is tuned.
+        make_skip: Builds the skip connection for (network, unit), or None where the method has none.
+        base_rate: Middle of the learning rates that are tried.
+        step_share: What a training step costs, as a fraction of one of full fine-tuning; 0 where a forward pass is all.
+        trial_share: The same for a step of a trial, in which the frozen part is computed once.
+    """
+
+    name: str
+    title: str
+    tunes: str = ""
+    mark: Mark = dataclasses.field(default_factory=Mark)
+    phrase: str = ""
+    short: str = ""
+    needs_unit: bool = False
+    whole: bool = False
+    make_skip: Callable[[Network, str], nn.Module] | None = None
+    base_rate: float = 1e-3
+    step_share: float = 0.6
+    trial_share: float = 0.6
+
+    @property
+    def heading(self) -> str:
+        """The title at the start of a sentence or in a table."""
+        return self.title[:1].upper() + self.title[1:]
+
+    @property
+    def changes_features(self) -> bool:
+        """Whether anything below the classifier learns."""
+        return self.needs_unit or self.whole
+
+
+METHODS: dict[str, TuningMethod] = {}
+"""Every tuning method by name, the cheapest first."""
+
+
+def register(method: TuningMethod) -> TuningMethod:
+    """Add a method to the registry.
+
+    Raises:
+        UsageError: another method has this name.
+    """
+    if METHODS.get(method.name, method) != method:
+        raise UsageError(f"there is a method {method.name!r} already", where="register", remedy="choose another name")
+    METHODS[method.name] = method
+    ordered = sorted(METHODS.values(), key=lambda item: (item.step_share, item.name))
+    METHODS.clear()
+    METHODS.update({item.name: item for item in ordered})
+    return method
+
+
+@contextmanager
+def registered(method: TuningMethod) -> Iterator[TuningMethod]:
+    """A method that is known within the ``with`` block only.
+
+    Example:
+        >>> with registered(TuningMethod("toy", "toy tuning")):
+        ...     "toy" in METHODS
+        True
+        >>> "toy" in METHODS
+        False
+    """
+    register(method)
+    try:
+        yield method
+    finally:
+        METHODS.pop(method.name, None)
+
+
+def method_names() -> tuple[str, ...]:
+    """The names of all methods, the cheapest first.
+
+    Example:
+        >>> method_names()
+        ('linear', 'layer', 'scl', 'full')
+    """
+    return tuple(METHODS)
+
+
+def find_method(name: str, *, where: str = "--methods") -> TuningMethod:
+    """The method of this name.
+
+    Raises:
+        UsageError: there is none; the near names are given.
+
+    Example:
+        >>> find_method("scl").title
+        'SCL fine-tuning'
+    """
+    if name not in METHODS:
+        raise UsageError(f"unknown method {name!r}", where=where, remedy=near_names(name, [*METHODS]))
+    return METHODS[name]
