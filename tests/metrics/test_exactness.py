@@ -166,3 +166,53 @@ def test_wide_features_need_no_float64_product(monkeypatch):
     value = metrics.nc1(features, labels)
     assert reads == [None]
     assert value == pytest.approx(metrics.nc1(features.astype(np.float64), labels), rel=1e-5)
+
+
+SHAPES = {
+    "plain": (60, 8, 4, 0.0, 1.0),
+    "uneven": (60, 8, 5, 0.0, 1.0),
+    "more dimensions than samples": (16, 40, 4, 0.0, 1.0),
+    "more classes than dimensions": (60, 3, 8, 0.0, 1.0),
+    "far from zero": (60, 8, 4, 1e6, 1.0),
+    "tiny": (60, 8, 4, 0.0, 1e-30),
+    "huge": (60, 8, 4, 0.0, 1e30),
+}
+
+
+def problem(name, seed, dtype):
+    samples, dim, classes, offset, size = SHAPES[name]
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), np.arange(classes), rng.integers(0, classes, samples - 2 * classes)])
+    if name == "uneven":
+        labels = np.repeat(np.arange(classes), [2, 40, 5, 10, 3])
+    features = (rng.normal(size=(classes, dim))[labels] + rng.normal(size=(samples, dim))) * size + offset
+    return features.astype(dtype), labels
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SHAPES)
+def test_small_problems_agree_to_the_ninth_digit_however_they_are_read(name, dtype):
+    features, labels = problem(name, 10, dtype)
+    wide = features.shape[1] >= labels.max()  # what the oracle in many digits needs
+    expected = reference.nc1_precise(features, labels) if wide else reference.nc1(features.astype(np.float64), labels)
+    assert metrics.nc1(features, labels) == pytest.approx(expected, rel=1e-9)
+    statistics = metrics.ClassStatistics(int(labels.max()) + 1, features.shape[1], scatter=True)
+    for part in np.array_split(np.random.default_rng(0).permutation(len(labels)), 7):
+        statistics.update(features[part], labels[part])
+    assert metrics.nc1(statistics) == pytest.approx(expected, rel=1e-9)
+    exact = features.astype(np.longdouble)
+    cdnv = reference.cdnv(exact - exact.mean(0), labels)
+    assert metrics.cdnv(features, labels) == pytest.approx(float(cdnv), rel=1e-9)
+    assert metrics.cdnv(statistics) == pytest.approx(float(cdnv), rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1.0, 1e15, 1e30])
+def test_streamed_scatter_of_many_float32_rows_at_any_scale(size):
+    # Above FEW_PRODUCTS, so that the products run in float32, where squares of such numbers under- or overflow.
+    rng = np.random.default_rng(11)
+    labels = np.arange(1200) % 4
+    plain = (rng.normal(size=(4, 512))[labels] + rng.normal(size=(1200, 512))).astype(np.float32)
+    features = (plain * np.float32(size)).astype(np.float32)
+    statistics = metrics.ClassStatistics(4, 512, scatter=True)
+    statistics.update(features, labels)
+    assert metrics.nc1(statistics) == pytest.approx(metrics.nc1(features.astype(np.float64), labels), rel=1e-7)

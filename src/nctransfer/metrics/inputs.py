@@ -25,6 +25,7 @@ __all__ = ["Samples", "as_matrix", "as_vector", "check_weighting", "exact_produc
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 MOST_CLASSES = 10_000_000
+FEW_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +59,15 @@ class Samples:
 
     @property
     def fast_dtype(self) -> torch.dtype:
-        """The type that products of class-centred rows run in: float64 stays, all else is float32
-        unless its squares would leave the range of float32."""
-        extreme = self.features.dtype == torch.float64 or self.cache.get("extreme", False)
-        return torch.float64 if extreme else torch.float32
+        """The type that products of class-centred rows run in: float64 stays, and all else is float32.
+
+        But float64 where its squares would leave the range of float32, and where the matrix is small: rounding
+        averages out over many entries (some 1e-9 of NC1 from a million on) but not over few (1e-7), and there
+        float64 costs nothing that anyone would notice.
+        """
+        few = self.features.numel() <= FEW_NUMBERS
+        exact = self.features.dtype == torch.float64 or few or self.cache.get("extreme", False)
+        return torch.float64 if exact else torch.float32
 
     @cached_property
     def empty(self) -> list[int]:

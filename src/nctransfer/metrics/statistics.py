@@ -24,6 +24,7 @@ __all__ = ["ClassStatistics", "add_outer_product"]
 PENDING_BYTES = 64 << 20
 BLOCK_ROWS = 256
 TILES = 8
+FEW_PRODUCTS = 1 << 28
 
 
 class ClassStatistics:
@@ -302,15 +303,18 @@ class ClassStatistics:
         for block in blocks:
             sums.index_add_(0, labels[block], rows[block].double())
         means = sums / counts.clamp(min=1)[:, None]
-        fast = rows.dtype != torch.float64 and not self.precise
+        # Rounding of float32 averages out over many products but not over few, which cost nothing in float64.
+        few = rows.numel() * self.dim <= FEW_PRODUCTS
+        fast = rows.dtype != torch.float64 and not self.precise and not few
         rest = torch.empty_like(rows, dtype=torch.float32 if fast else torch.float64) if self.keeps_scatter else None
+        scale = _near_one(rows) if fast and len(rows) else None
         for block in blocks:
             exact = rows[block].double() - means[labels[block]]
             if rest is not None:
-                rest[block] = exact
+                rest[block] = exact if scale is None else exact * scale
             squares.index_add_(0, labels[block], exact.square_().sum(1))
         if self._scatter is not None and rest is not None:
-            add_outer_product(self._scatter, rest)
+            add_outer_product(self._scatter, rest, None if scale is None else scale.square().reciprocal())
         self._add(counts, means, squares, None)
 
     def _add(self, counts: Tensor, means: Tensor, squares: Tensor, scatter: Tensor | None) -> None:
@@ -341,13 +345,21 @@ def _positive(name: str, value: Any) -> int:
     return int(value)
 
 
-def add_outer_product(total: Tensor, rows: Tensor) -> None:
-    """Add ``rows.T @ rows`` for rows (B, D) to ``total`` (D, D), multiplying only the tiles on and above the
+def _near_one(rows: Tensor) -> Tensor:
+    """The power of two that brings the largest entry near 1, so that squares stay within float32 and no digit changes."""
+    peak = rows.abs().amax().double()
+    return torch.ldexp(torch.ones_like(peak), -torch.frexp(peak)[1])
+
+
+def add_outer_product(total: Tensor, rows: Tensor, factor: Tensor | None = None) -> None:
+    """Add ``factor * rows.T @ rows`` for rows (B, D) to ``total`` (D, D), multiplying only the tiles on and above the
     diagonal."""
     dim = rows.shape[1]
     width = max(64, -(-dim // TILES))
     for start in range(0, dim, width):
         stop = min(start + width, dim)
         product = rows[:, start:stop].T @ rows[:, start:]
+        if factor is not None:
+            product = product.to(total.dtype) * factor
         total[start:stop, start:] += product
         total[stop:, start:stop] += product[:, stop - start :].T

@@ -45,7 +45,7 @@ def nc1(features: Any, labels: Any = None, *, num_classes: int | None = None, we
         >>> features = torch.tensor([[0.0, 1.0], [0.0, -1.0], [4.0, 1.0], [4.0, -1.0]])
         >>> nc1(features, torch.tensor([0, 0, 1, 1]))
         0.0
-        >>> nc1(features.flip(1) @ torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 0, 1, 1]))
+        >>> round(nc1(features.flip(1) @ torch.tensor([[1.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 0, 1, 1])), 12)
         0.125
     """
     check_weighting(weighting)
