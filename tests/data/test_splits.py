@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nctransfer.data import bundle_from_arrays, open_dataset
+from nctransfer.data import bundle_from_arrays, narrow, open_dataset
 from nctransfer.data.order import apportion, random_keys, random_order
 from nctransfer.errors import DataError, UsageError
 
@@ -121,3 +121,15 @@ def test_digits():
 
     np.testing.assert_array_equal(image[..., 1], np.rint(load_digits().images[row] / 16 * 255))
     assert max(np.asarray(bundle.train.image(index)).max() for index in range(20)) == 255
+
+
+def test_parts_have_no_image_in_common_and_the_same_test_images():
+    whole = open_dataset("digits", check=False)
+    parts = [narrow(whole, per_class=20, test_per_class=5, part=(place, 3)) for place in range(3)]
+    for split in ("train", "validation"):
+        seen = [set(part.splits()[split].indices.tolist()) for part in parts]
+        assert sum(map(len, seen)) == len(set.union(*seen))
+        assert all(part.splits()[split].counts().min() > 0 for part in parts)
+    assert len({tuple(part.test.indices.tolist()) for part in parts}) == 1
+    with pytest.raises(UsageError, match="no part 3 of 3"):
+        narrow(whole, part=(3, 3))

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from ..transfer import Protocol
 
 __all__ = ["Cell", "Kind", "encoder", "in_order", "transfer", "tuning"]
 
@@ -67,11 +69,13 @@ class Cell:
             shown = ("arch", "loss", "head", "head_layers", "augment", "adversarial", "epochs")
             said = [f"{name} {config['settings'][name]}" for name in shown if name in config["settings"]]
             return f"encoder on {config['data']['name']}: {', '.join(said)}, seed {config['seed']}"
-        network = config["network"] if not self.needs else f"encoder {self.needs[0].key[:6]}"
+        network = config["network"]
+        if any(needed.key == network for needed in self.needs):
+            network = f"encoder {network[:6]}"
         to = f"{network} to {config['data']['name']}, seed {config['seed']}"
         if self.kind == "transfer":
             return f"transfer of {to}"
-        return f"{config['method']} {config['unit'] or ''} of {to}".replace("  ", " ")
+        return f"{config['method']} {config['unit'] or ''} of {to}{_said(config.get('protocol'))}".replace("  ", " ")
 
 
 def encoder(data: dict[str, Any], seed: int, **settings: Any) -> Cell:
@@ -113,10 +117,30 @@ def tuning(
     unit: str | None = None,
     image_size: int | None = None,
     epochs: int | None = None,
+    protocol: Protocol | None = None,
+    rates: Sequence[float] = (),
+    rate_of: Cell | None = None,
 ) -> Cell:
-    """A network tuned on ``data`` by ``method`` at ``unit``, its learning rate chosen on validation."""
-    rest = {"method": method, "unit": unit, "image_size": image_size, "epochs": epochs}
-    return _on_network("tuning", network, {"data": data, "seed": seed, **rest})
+    """A network tuned on ``data`` by ``method`` at ``unit``.
+
+    Args:
+        network: An encoder cell, or a network by name.
+        data: The data set.
+        seed: Of its splits, the order and the initialisation.
+        method: By name.
+        unit: The tuned unit.
+        image_size: Side of the input in pixels; the network's own where None.
+        epochs: Passes over the training images; by their number where None.
+        protocol: How it is trained. Without one, as ``tune`` does it, its learning rate chosen by short trials.
+        rates: Learning rates, of which that with the best validation accuracy at the end of training is kept.
+        rate_of: Another tuning whose chosen rate is used, in place of ``rates``.
+    """
+    rest: dict[str, Any] = {"method": method, "unit": unit, "image_size": image_size, "epochs": epochs}
+    if protocol is not None:
+        chosen = {"rate_of": rate_of.key} if rate_of else {"rates": list(rates)}
+        rest |= {"protocol": protocol.plain(), **chosen}
+    needs = () if rate_of is None else (rate_of,)
+    return _on_network("tuning", network, {"data": data, "seed": seed, **rest}, needs)
 
 
 def in_order(cells: Iterable[Cell]) -> list[Cell]:
@@ -128,25 +152,37 @@ def in_order(cells: Iterable[Cell]) -> list[Cell]:
         ['encoder', 'transfer']
     """
     found: dict[Cell, None] = {}
-    for cell in cells:
+
+    def add(cell: Cell) -> None:
         for needed in cell.needs:
-            found.setdefault(needed)
+            add(needed)
         found.setdefault(cell)
-    ordered = list(found)
+
+    for cell in cells:
+        add(cell)
+    places = {cell.key: number for number, cell in enumerate(found) if cell.kind == "encoder"}
 
     def place(cell: Cell) -> tuple[int, int, str]:
         config = cell.config
-        network = ordered.index(cell.needs[0]) if cell.needs else ordered.index(cell)
-        return (cell.kind == "tuning", network if cell.needs or cell.kind == "encoder" else -1, str(config["data"]))
+        network = cell.key if cell.kind == "encoder" else config["network"]
+        return (cell.kind == "tuning", places.get(network, -1), str(config["data"]))
 
     # Stable, and an encoder comes right before what is measured on it; the long tail of tunings stands last.
-    return sorted(ordered, key=lambda cell: (place(cell)[0], place(cell)[1], cell.kind != "encoder", place(cell)[2]))
+    return sorted(found, key=lambda cell: (place(cell)[0], place(cell)[1], cell.kind != "encoder", place(cell)[2]))
 
 
-def _on_network(kind: Kind, network: Cell | str, config: dict[str, Any]) -> Cell:
+def _said(protocol: dict[str, Any] | None) -> str:
+    """A protocol and what an arm changes of it, in words."""
+    if protocol is None:
+        return ""
+    changes = [f"{name} {value}" for name, value in Protocol(**protocol).changes().items()]
+    return f", protocol {protocol['name']}" + (f" with {', '.join(changes)}" if changes else "")
+
+
+def _on_network(kind: Kind, network: Cell | str, config: dict[str, Any], needs: tuple[Cell, ...] = ()) -> Cell:
     if isinstance(network, Cell):
-        return _cell(kind, {"network": network.key, **config}, (network,))
-    return _cell(kind, {"network": network, **config})
+        return _cell(kind, {"network": network.key, **config}, (network, *needs))
+    return _cell(kind, {"network": network, **config}, needs)
 
 
 def _cell(kind: Kind, config: dict[str, Any], needs: tuple[Cell, ...] = ()) -> Cell:

@@ -48,7 +48,7 @@ def run_cells(
                 if any(needed.key in failures for needed in cell.needs):
                     failures[cell.key] = {
                         "cell": cell.title(),
-                        "error": "the encoder that it needs failed",
+                        "error": f"the {_failed(cell, failures)} that it needs failed",
                         "trace": "",
                     }
                 elif any(store.read(needed) is None for needed in cell.needs) or not _take(
@@ -63,6 +63,10 @@ def run_cells(
                 deadline.check()
             pending = waiting
     return list(failures.values())
+
+
+def _failed(cell: Cell, failures: dict[str, dict[str, str]]) -> str:
+    return next(needed.kind for needed in cell.needs if needed.key in failures)
 
 
 def _take(cell: Cell, store: Store, device: str, watch: Watch, failures: dict[str, dict[str, str]]) -> bool:
@@ -93,9 +97,12 @@ def _compute(cell: Cell, store: Store, device: str, watch: Watch) -> None:
         # It follows another version of the recipe: its training run must not be resumed either.
         stale.unlink()
         shutil.rmtree(folder / "run", ignore_errors=True)
-    encoders = {needed.key: _weights(store.folder(needed) / "run", needed) for needed in cell.needs}
+    networks = [needed for needed in cell.needs if needed.kind == "encoder"]
+    encoders = {needed.key: _weights(store.folder(needed) / "run", needed) for needed in networks}
+    records = {needed.key: store.read(needed) for needed in cell.needs if needed.kind != "encoder"}
+    values = {key: record["value"] for key, record in records.items() if record is not None}
     began = time.perf_counter()
-    value = compute(cell, folder, encoders, device, watch)
+    value = compute(cell, folder, encoders, values, device, watch)
     seconds = max(time.perf_counter() - began, trained_seconds(folder / "run"))
     environment = describe_environment()
     kept = {name: environment[name] for name in _CIRCUMSTANCES}

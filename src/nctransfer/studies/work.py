@@ -24,6 +24,7 @@ from ..transfer.settings import settings_from
 from ..transfer.tuning import train_method
 from ..transfer.workbench import Workbench
 from .cells import Cell
+from .tuned import tune_by_protocol
 
 __all__ = ["compute", "open_data"]
 
@@ -33,13 +34,16 @@ _SCORES = [
 _WITHOUT_MIRRORS = ("digits", "mnist")
 
 
-def compute(cell: Cell, folder: Path, encoders: dict[str, Path], device: str, watch: Watch) -> dict[str, Any]:
+def compute(
+    cell: Cell, folder: Path, encoders: dict[str, Path], values: dict[str, Any], device: str, watch: Watch
+) -> dict[str, Any]:
     """Do the work of a cell.
 
     Args:
         cell: What to do.
         folder: The cell's own folder, for what it leaves behind.
         encoders: Run folders of the encoders it needs, by key.
+        values: Values of the other cells it needs, by key.
         device: ``auto``, ``cpu``, ``cuda``.
         watch: Receives progress.
 
@@ -54,11 +58,18 @@ def compute(cell: Cell, folder: Path, encoders: dict[str, Path], device: str, wa
         network, str(sorted(config["data"].items())), config["seed"], config["image_size"], device, config.get("epochs")
     )
     bench.watch = watch
-    return _transfer(config, bench) if cell.kind == "transfer" else _tuning(config, bench)
+    if cell.kind == "transfer":
+        return _transfer(config, bench)
+    if "protocol" in config:
+        return tune_by_protocol(config, bench, values.get(str(config.get("rate_of"))))
+    return _tuning(config, bench)
 
 
 def open_data(spec: dict[str, Any], seed: int) -> DataBundle:
-    """The data set that a cell names: ``name``, and optionally ``classes``, ``per_class``, ``test_per_class``.
+    """The data set that a cell names: ``name``, and optionally ``classes``, ``per_class``, ``test_per_class``, ``part``.
+
+    With a ``part`` the splits do not depend on the seed, so that parts have no image in common; ``validation`` is the fraction
+    of the training images that become the validation split.
 
     Raises:
         SetupError: it is not here; the message names the folder and the size.
@@ -67,13 +78,15 @@ def open_data(spec: dict[str, Any], seed: int) -> DataBundle:
     found: str | Path = name
     if name == "mini_imagenet":
         found = _image_folder("mini_imagenet", "100 classes of 600 images of 84 × 84 pixels or more, about 3 GB")
-    whole = open_dataset(found, seed=seed, check=False)
+    part, fraction = spec.get("part"), spec.get("validation", 0.2)
+    whole = open_dataset(found, seed=0 if part else seed, validation_fraction=fraction, check=False)
     classes = spec.get("classes")
     return narrow(
         whole,
         classes=None if classes is None else (classes[0], classes[1]),
         per_class=spec.get("per_class"),
         test_per_class=spec.get("test_per_class"),
+        part=None if part is None else (part[0], part[1]),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..engine import Watch
 from ..errors import PreemptedError
 from .catalogue import cells_of, get_studies
-from .cells import Cell
+from .cells import Cell, in_order
 from .computing import run_cells
 from .deadline import Deadline
 from .scales import get_scale
@@ -66,7 +66,7 @@ def work(text: str) -> int:
     store = Store(Path(job.root), accept_other_code=job.accept_other_code)
     cells = cells_of(get_studies(job.names), get_scale(job.scale), job.seeds)
     shares = groups(cells)
-    own = [cell for share in shares[job.place :: job.of] for cell in share]
+    own = in_order(cell for share in shares[job.place :: job.of] for cell in share)
     rest = [] if job.alone else [cell for cell in cells if cell not in set(own)]
     try:
         with Deadline(job.time_limit) as deadline:
@@ -78,7 +78,7 @@ def work(text: str) -> int:
 
 
 def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells by the network that they stand on, so that no group needs another.
+    """Cells by the network that they stand on and the seed: those of a group use the same weights and images.
 
     Example:
         >>> from nctransfer.studies.cells import encoder, transfer

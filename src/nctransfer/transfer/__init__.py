@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .handover import load_classifier, save_classifier
     from .methods import METHODS, TuningMethod, register
     from .predict import Prediction, predict
+    from .protocol import PROTOCOLS, Protocol, get_protocol
     from .result import RunResult
     from .settings import METHOD_NAMES, TransferSettings
     from .tuned import TunedNetwork
@@ -23,6 +24,7 @@ __all__ = lazy_front(
         "handover": ["load_classifier", "save_classifier"],
         "methods": ["METHODS", "TuningMethod", "register"],
         "predict": ["Prediction", "predict"],
+        "protocol": ["PROTOCOLS", "Protocol", "get_protocol"],
         "result": ["RunResult"],
         "settings": ["METHOD_NAMES", "TransferSettings"],
         "tuned": ["TunedNetwork"],

@@ -118,7 +118,7 @@ class Chooser:
         bench = self.bench
         model = bench.fresh(METHODS[method], unit)
         epochs = min(TRIAL_EPOCHS, bench.epochs)
-        plan = Fit(rate, epochs, bench.settings.weight_decay)
+        plan = Fit(rate, epochs, bench.protocol)
         kept = self._kept(model, unit)
         try:
             if kept is not None:

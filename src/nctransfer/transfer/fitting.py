@@ -1,4 +1,4 @@
-"""The loop that every tuning method goes through: AdamW, warm-up and cosine, best epoch by validation."""
+"""The loop that every tuning method goes through, by the optimiser and the schedule of its protocol."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..engine import Runtime, cosine_factor, is_out_of_memory
+from ..engine import Runtime, is_out_of_memory
 from ..errors import ResourceError
 from .batches import Batches
+from .protocol import PRACTICAL, Protocol
 from .tuned import TunedNetwork
 
 __all__ = ["Diverged", "Fit", "FitOutcome", "fit"]
@@ -30,14 +31,12 @@ class Fit:
     Attributes:
         learning_rate: Peak rate of the tuned parameters.
         epochs: Passes over the training split.
-        weight_decay: Decoupled; not applied to biases and normalisation.
-        warmup: Share of the steps with a rising rate.
+        protocol: Optimiser, schedule and weight decay.
     """
 
     learning_rate: float
     epochs: int
-    weight_decay: float = 0.01
-    warmup: float = 0.1
+    protocol: Protocol = PRACTICAL
 
 
 @dataclasses.dataclass
@@ -87,7 +86,7 @@ def fit(
     """
     started = time.perf_counter()
     total = max(1, plan.epochs * len(batches))
-    optimizer = torch.optim.AdamW(_groups(model, plan), lr=plan.learning_rate)
+    optimizer = plan.protocol.make_optimizer(model.tuned_parameters(), plan.learning_rate)
     wrapped, optimizer = runtime.prepare(model, optimizer)
     best = (0, validate(model) if keep_best else -1.0, model.tuned_state() if keep_best else {})
     history: list[dict[str, float | int | None]] = []
@@ -99,7 +98,7 @@ def fit(
         losses: list[Tensor] = []
         for batch in batches.epoch(epoch - 1):
             for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * cosine_factor(step, total, plan.warmup)
+                group["lr"] = plan.learning_rate * plan.protocol.rate(step, total)
             try:
                 losses.append(
                     _step(wrapped, optimizer, batch.images, batch.labels, batches.batch_size, runtime, from_cut)
@@ -149,10 +148,3 @@ def _step(
     runtime.backward(loss * runtime.world_size)
     optimizer.step()
     return loss.detach()
-
-
-def _groups(model: TunedNetwork, plan: Fit) -> list[dict[str, object]]:
-    decayed = [parameter for parameter in model.tuned_parameters() if parameter.dim() > 1]
-    plain = [parameter for parameter in model.tuned_parameters() if parameter.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]

@@ -29,12 +29,15 @@ class TunedNetwork(nn.Module):
         method: The tuning method.
         unit: The tuned unit's name, for methods that need one.
         num_classes: K.
+        batchnorm: ``kept``, or ``trained``: the BatchNorms of the tuned part use the statistics of the batch and move.
 
     Raises:
         UsageError: the method needs a unit and none was given, or the unit is unknown.
     """
 
-    def __init__(self, network: Network, method: TuningMethod, unit: str | None, num_classes: int) -> None:
+    def __init__(
+        self, network: Network, method: TuningMethod, unit: str | None, num_classes: int, *, batchnorm: str = "kept"
+    ) -> None:
         super().__init__()
         if method.needs_unit and unit is None:
             raise UsageError(f"method {method.name!r} needs a unit", remedy=f"one of {', '.join(network.units)}")
@@ -47,6 +50,7 @@ class TunedNetwork(nn.Module):
                 remedy=f"one of {', '.join(network.units)}",
             )
         self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
+        self.batchnorm = batchnorm
         self.skip = method.make_skip(network, unit) if method.make_skip and unit else None
         self.classifier = nn.Linear(network.feature_dim, num_classes)
         self._cut: Cut | None = None
@@ -64,9 +68,10 @@ class TunedNetwork(nn.Module):
             self.network.eval()
             if self.unit is not None:
                 self.network.encoder.get_submodule(self.unit).train(mode)
-        for module in self.network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        if self.batchnorm == "kept":
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
         return self
 
     def forward(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
@@ -75,8 +80,13 @@ class TunedNetwork(nn.Module):
 
     def penultimate(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
         """What the classifier sees, ``(B, D)``: the penultimate features, plus the skip connection's where there is one."""
+        features, skipped = self.parts(inputs, from_cut=from_cut)
+        return features if skipped is None else features + skipped
+
+    def parts(self, inputs: Tensor, *, from_cut: bool = False) -> tuple[Tensor, Tensor | None]:
+        """The penultimate features and what the skip connection adds to them, each ``(B, D)``; None without one."""
         if self.skip is None or self.unit is None:
-            return self._encode(inputs, from_cut)
+            return self._encode(inputs, from_cut), None
         caught: list[Tensor] = []
         handle = self.network.encoder.get_submodule(self.unit).register_forward_hook(
             lambda module, arguments, output: caught.append(output)
@@ -85,7 +95,7 @@ class TunedNetwork(nn.Module):
             features = self._encode(inputs, from_cut)
         finally:
             handle.remove()
-        return features + self.skip(caught[0])
+        return features, self.skip(caught[0])
 
     def _encode(self, inputs: Tensor, from_cut: bool) -> Tensor:
         if not from_cut:
@@ -134,8 +144,11 @@ class TunedNetwork(nn.Module):
         }
 
     def moving_buffers(self) -> set[str]:
-        """Names of the buffers that change while the method trains: those of the skip connection."""
-        return {name for name, _ in self.named_buffers() if name.startswith("skip.")}
+        """Names of the buffers that change while the method trains: those of the skip connection and of moving BatchNorms."""
+        parts = ["skip."]
+        if self.batchnorm == "trained" and (self.method.whole or self.unit is not None):
+            parts.append("network." if self.method.whole else f"network.encoder.{self.unit}.")
+        return {name for name, _ in self.named_buffers() if name.startswith(tuple(parts))}
 
     def load_tuned_state(self, state: dict[str, Tensor]) -> None:
         """Return to a moment kept by :meth:`tuned_state`."""

@@ -14,6 +14,7 @@ from .evaluate import cached_accuracy, run_split
 from .features import measure_features
 from .fitting import Fit, FitOutcome, fit
 from .methods import METHODS
+from .protocol import Protocol
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
@@ -39,12 +40,23 @@ class Tuned:
     labels: torch.Tensor
 
 
-def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNetwork, FitOutcome]:
-    """Tune ``method`` with the chosen unit and rate; the model comes back at the best epoch by validation."""
-    model = bench.fresh(METHODS[method], choice.unit)
-    plan = Fit(choice.learning_rate, bench.epochs, bench.settings.weight_decay)
+def train_method(
+    bench: Workbench, method: str, choice: Choice, protocol: Protocol | None = None
+) -> tuple[TunedNetwork, FitOutcome]:
+    """Tune ``method`` with the chosen unit and rate; the model comes back at the epoch that the protocol keeps.
+
+    Args:
+        bench: Data, network, device.
+        method: By name.
+        choice: Unit and rate.
+        protocol: How it is trained; as the bench's settings say where None.
+    """
+    protocol = protocol or bench.protocol
+    model = bench.fresh(METHODS[method], choice.unit, protocol)
+    plan = Fit(choice.learning_rate, bench.epochs, protocol)
     # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
-    level = 1 if not model.method.changes_features and bench.settings.augment == "auto" else bench.augmentation[0]
+    frozen = not model.method.changes_features and bench.settings.augment == "auto"
+    level = 1 if frozen or protocol.augment == "none" else bench.augmentation[0]
     cached = bench.cached_inputs(model, "train") if level == 1 else None
     with bench.watch.stage(model.method.title, plan.epochs) as advance:
         if cached is not None:
@@ -58,6 +70,7 @@ def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNe
                 plan,
                 bench.runtime,
                 from_cut=True,
+                keep_best=protocol.epoch == "best",
                 advance=advance,
             )
         else:
@@ -67,6 +80,7 @@ def train_method(bench: Workbench, method: str, choice: Choice) -> tuple[TunedNe
                 lambda tuned: whole_accuracy(tuned, bench),
                 plan,
                 bench.runtime,
+                keep_best=protocol.epoch == "best",
                 advance=advance,
             )
     return model, outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from functools import cached_property
@@ -20,8 +21,9 @@ from .batches import AugmentedPixels, CachedInputs
 from .evaluate import run_split
 from .features import LayerFeatures, extract_features
 from .methods import TuningMethod
+from .protocol import PRACTICAL, Protocol
 from .settings import TransferSettings
-from .skip import DirectSkip
+from .skip import ConvolutionalSkip, DirectSkip
 from .tuned import TunedNetwork
 
 __all__ = ["Workbench", "steady"]
@@ -62,6 +64,11 @@ class Workbench:
             self.watch.say(f"warning: {note}")
         self.num_classes = len(self.bundle.class_names)
         self._skip_probes: dict[str, ChosenProbe] = {}
+
+    @property
+    def protocol(self) -> Protocol:
+        """How ``auto`` and ``tune`` train: the practical protocol with the weight decay of the settings."""
+        return dataclasses.replace(PRACTICAL, weight_decay=self.settings.weight_decay)
 
     @cached_property
     def preprocess(self) -> Preprocess:
@@ -152,14 +159,22 @@ class Workbench:
         )
         return (3 if keeps else 2), AugmentSettings(flip=keeps), why
 
-    def fresh(self, method: TuningMethod, unit: str | None) -> TunedNetwork:
-        """A copy of the pretrained network under ``method``, its classifier the linear probe of what it sees."""
+    def fresh(self, method: TuningMethod, unit: str | None, protocol: Protocol = PRACTICAL) -> TunedNetwork:
+        """A copy of the pretrained network under ``method``, its classifier and skip connection where the protocol starts."""
         torch.manual_seed(self.settings.seed)
-        model = TunedNetwork(copy.deepcopy(self.network), method, unit, self.num_classes).to(self.runtime.device)
-        probe = self._probe_with_skip(model).probe if isinstance(model.skip, DirectSkip) else self.start_probe.probe
-        with torch.no_grad():
-            model.classifier.weight.copy_(torch.as_tensor(probe.weight))
-            model.classifier.bias.copy_(torch.as_tensor(probe.bias))
+        model = TunedNetwork(
+            copy.deepcopy(self.network), method, unit, self.num_classes, batchnorm=protocol.batchnorm
+        ).to(self.runtime.device)
+        if isinstance(model.skip, ConvolutionalSkip):
+            nn.init.constant_(model.skip.norm.weight, protocol.skip_scale)
+        if protocol.classifier == "probe":
+            probe = self._probe_with_skip(model).probe if isinstance(model.skip, DirectSkip) else self.start_probe.probe
+            with torch.no_grad():
+                model.classifier.weight.copy_(torch.as_tensor(probe.weight))
+                model.classifier.bias.copy_(torch.as_tensor(probe.bias))
+        elif protocol.classifier == "zero":
+            nn.init.zeros_(model.classifier.weight)
+            nn.init.zeros_(model.classifier.bias)
         return model
 
     def _probe_with_skip(self, model: TunedNetwork) -> ChosenProbe:
