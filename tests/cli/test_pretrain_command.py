@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from nctransfer.training.settings import PretrainSettings
-
 SMALL = (
     "pretrain digits --arch mlp --depth 2 --hidden 16 --image-size 8 --limit 60 --batch-size 20 --epochs 2 --device cpu"
 )
@@ -61,19 +59,3 @@ def test_errors_are_one_line_with_their_exit_code(tmp_path, words, code, parts, 
     assert message.count("\n") == 1
     for part in parts:
         assert part in message
-
-
-def test_every_setting_can_be_reached_from_the_command_line():
-    import inspect
-
-    from nctransfer.cli.pretrain import pretrain
-
-    words = set(inspect.signature(pretrain).parameters)
-    elsewhere = {
-        "arch_arguments": "width",
-        "augment_settings": "no_flip",
-        "trackers": "tracker",
-    }
-    only_python = {"nesterov", "keep_checkpoints", "robust_steps", "robust_restarts", "robust_limit"}
-    for name in PretrainSettings.model_fields:
-        assert elsewhere.get(name, name) in words or name in only_python, name

@@ -4,9 +4,8 @@ import sys
 import types
 
 import pytest
-from rich.console import Console
 
-from nctransfer.engine import TRACKERS, TerminalTable, make_trackers
+from nctransfer.engine import TRACKERS, make_trackers
 from nctransfer.errors import SetupError, UsageError
 
 RECORD = {"epoch": 2, "step": 8, "train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25, "layers": [{"name": "a"}]}
@@ -72,27 +71,3 @@ def test_tensorboard_writes_into_the_run_folder(tmp_path):
     tracker(RECORD)
     tracker.close()
     assert list((tmp_path / "tensorboard").iterdir())
-
-
-def test_outside_a_terminal_each_measured_epoch_is_a_line():
-    console = Console(force_terminal=False, width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    table = TerminalTable(10, console)
-    table({"epoch": 1, "step": 4, "train_loss": 1.0})
-    table(RECORD)
-    table.close()
-    console.file.close()
-    assert console.export_text().splitlines() == ["epoch 2/10  train_loss 0.5  train_accuracy 0.9  nc1 0.25"]
-
-
-def test_in_a_terminal_the_table_shows_measured_epochs_and_the_current_one():
-    console = Console(force_terminal=True, width=120, file=open("/dev/null", "w"), record=True)  # noqa: SIM115
-    table = TerminalTable(10, console)
-    table({"epoch": 1, "step": 4, "train_loss": 1.0})
-    table(RECORD)
-    table({"epoch": 3, "step": 12, "train_loss": 0.25})
-    table.close()
-    text = console.export_text()
-    console.file.close()
-    assert "2/10" in text
-    assert "3/10" in text
-    assert "nc1" in text

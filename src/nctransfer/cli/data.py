@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import DataError
+from ..transfer.settings import TransferSettings, settings_from
+from .generate import with_settings
+from .options import Data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,20 +22,22 @@ _MOST_ROWS = 60
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("data")(show_data)
+    app.command("data")(with_settings(TransferSettings, only={"limit", "seed", "download"})(show_data))
 
 
 def show_data(
-    data: str = typer.Argument(..., help="A folder, a name such as digits or cifar10, or hf:NAME."),
-    limit: int | None = typer.Option(None, help="Look at this many training and validation images together."),
-    seed: int = typer.Option(0, help="Determines the splits that are drawn."),
-    download: bool = typer.Option(True, help="Download a named data set that is not here."),
-    as_json: bool = typer.Option(False, "--json", help="Print the report as JSON."),
+    data: Data,
+    *,
+    settings: dict[str, Any],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Say what was found: classes, counts, sizes, bad files, duplicates."""
+    """Say what was found: classes, counts, sizes, unreadable files, duplicates."""
+    asked = settings_from({"data": data}, settings, where="the command line")
     from ..data import open_dataset
 
-    bundle = open_dataset(data, seed=seed, limit=limit, on_bad_image="skip", skip_limit=1.0, download=download)
+    bundle = open_dataset(
+        data, seed=asked.seed, limit=asked.limit, on_bad_image="skip", skip_limit=1.0, download=asked.download
+    )
     if as_json:
         typer.echo(json.dumps(bundle.report, indent=1))
     else:
@@ -41,7 +46,7 @@ def show_data(
         raise DataError(
             f"{len(bundle.report['bad'])} images cannot be read",
             where="listed above",
-            remedy="mend or remove them, or pass --on-bad-image skip to the run",
+            remedy="fix or remove them, or pass --on-bad-image skip to the run",
         )
 
 

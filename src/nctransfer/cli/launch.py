@@ -1,4 +1,4 @@
-"""What `auto`, `probe` and `tune` do with their options: the settings of each run, the runs, and what is printed."""
+"""From the options of `auto`, `probe` and `tune` to runs: the settings of each, the runs, and the table in the terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from rich.table import Table
 
 from ..errors import PreemptedError
 from ..runs import Result, Summary, Verb
-from ..transfer.grid import run_grid
-from ..transfer.plan import plan_run
-from ..transfer.settings import TransferSettings, settings_from
+from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
 
 __all__ = ["launch"]
@@ -37,10 +35,10 @@ def launch(
     console = Console(soft_wrap=True)
     if dry_run:
         for job in jobs:
-            console.print(plan_run(job).text(), markup=False, highlight=False)
+            console.print(plan_run(job, kind).text(), markup=False, highlight=False)
         return
     signal.signal(signal.SIGTERM, _stop)
-    folder = out or Path("runs") / _default_name(jobs)
+    folder = out or Path("runs") / default_name(kind, jobs)
     result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())
     _print(console, result.record)
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
@@ -51,19 +49,27 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _jobs(data: str, models: list[str] | None, sources: list[dict[str, Any]], seeds: int) -> list[TransferSettings]:
-    first = settings_from({"data": data}, *sources, where="the command line")
+    sources = [*sources, {"data": data}]
+    first = settings_from(*sources, where="the command line")
     names = models or [
         first.arch if first.weights and first.arch and "model" not in first.model_fields_set else first.model
     ]
     return [
-        settings_from({"data": data}, *sources, {"model": name, "seed": first.seed + number}, where="the command line")
+        settings_from(*sources, {"model": name, "seed": first.seed + number}, where="the command line")
         for name in names
         for number in range(seeds)
     ]
 
 
-def _default_name(jobs: list[TransferSettings]) -> str:
+def default_name(kind: str, jobs: list[TransferSettings]) -> str:
+    """The run folder's name where none is given; `auto` has the short one, so that other verbs do not stand in its way.
+
+    Example:
+        >>> default_name("tune", [settings_from({"data": "path/to/images", "model": "resnet18", "methods": "scl"})])
+        'images-resnet18-scl'
+    """
     words = [Path(jobs[0].data.replace(":", "-")).name, Path(jobs[0].model).name]
+    words += jobs[0].methods if kind == "tune" else ["probe"] if kind == "probe" else []
     return "-".join(words) + (f"-and-{len(jobs) - 1}-more" if len(jobs) > 1 else "")
 
 

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import DataError, UsageError
+from ..transfer.settings import TransferSettings
+from .generate import with_settings
 
 __all__ = ["register"]
+
+_FIELDS = ("weights", "arch", "image_size", "limit")
+
+
+def _network(text: str, name: str) -> Any:
+    return typer.Option(name, help=text, rich_help_panel="Network")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("measure")(measure_file)
+    app.command("measure")(with_settings(TransferSettings, only=_FIELDS)(measure_file))
 
 
 def measure_file(
-    file: Path | None = typer.Argument(
-        None,
-        metavar="[FILE]",
-        help="Features: .npz or .safetensors with keys features, labels (weight, bias), or a .npy matrix.",
-    ),
-    labels: Path | None = typer.Option(None, "--labels", help="Labels of a .npy matrix, itself a .npy file."),
-    weighting: str = typer.Option("sample", help="How NC1 weighs classes of unequal size: sample or class."),
-    permutations: int = typer.Option(20, help="Permutations of the noise floor; 0 leaves it out."),
-    seed: int = typer.Option(0, help="Seed of the permutations."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
-    plot: Path | None = typer.Option(None, "--plot", help="Write a picture of the features' collapse to this file."),
-    model: str | None = typer.Option(None, "--model", help="Instead of a file: a network, with --data."),
-    data: str | None = typer.Option(None, "--data", help="Data set whose training images the network sees."),
-    layers: str | None = typer.Option(None, "--layers", help="Layers of the network: 'all', or names with commas."),
-    weights: str | None = typer.Option(None, help="File with weights for --model, or 'random'."),
-    image_size: int | None = typer.Option(None, help="Side of the network's input in pixels."),
-    limit: int | None = typer.Option(None, help="Use at most this many training + validation images."),
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Features: .npz or .safetensors with keys features, labels (weight, bias), or a .npy matrix.",
+        ),
+    ] = None,
+    *,
+    labels: Annotated[Path | None, typer.Option(help="Labels of a .npy matrix, itself a .npy file.")] = None,
+    weighting: Annotated[
+        str, typer.Option(help="How NC1 weighs classes of unequal size.", metavar="[sample|class]")
+    ] = "sample",
+    permutations: Annotated[int, typer.Option(help="Permutations of the noise floor; 0 leaves it out.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the permutations and of the splits of --data.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture of the features' collapse to this file.")] = None,
+    data: Annotated[
+        str | None, _network("Data set whose training images the network of --model sees.", "--data")
+    ] = None,
+    model: Annotated[str | None, _network("A network to measure on --data, instead of a file.", "--model")] = None,
+    layers: Annotated[
+        str | None, _network("Layers of the network, separated by commas, or 'all'; the last if left out.", "--layers")
+    ] = None,
+    settings: dict[str, Any],
 ) -> None:
     """Measure how collapsed features are: NC1 to NC4, CDNV, ranks, noise floor and calibration."""
     if (file is None) == (model is None and data is None):
@@ -46,7 +61,7 @@ def measure_file(
         if model is None or data is None:
             raise UsageError("--model and --data go together", where="measure", remedy="name both")
         _measure_network(
-            {"model": model, "data": data, "weights": weights, "image_size": image_size, "limit": limit, "seed": seed},
+            {"model": model, "data": data, "seed": seed, **settings},
             layers,
             {"weighting": weighting, "permutations": permutations},
             as_json,
@@ -80,8 +95,7 @@ def measure_file(
 def _measure_network(
     settings: dict[str, Any], layers: str | None, options: dict[str, Any], as_json: bool, plot: Path | None
 ) -> None:
-    from ..transfer.layer_collapse import layer_collapse
-    from ..transfer.settings import settings_from
+    from ..transfer import layer_collapse, settings_from
     from .progress import TerminalWatch
 
     named = () if layers is None else None if layers == "all" else tuple(name.strip() for name in layers.split(","))

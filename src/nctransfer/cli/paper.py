@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from ..settings import build
+from ..studies.settings import PaperSettings
+from .generate import with_settings
+from .options import Config, DryRun, Set, collect, out_option
 
 __all__ = ["register"]
 
@@ -28,6 +33,7 @@ def list_studies() -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from ..runs import duration
     from ..studies.catalogue import STUDIES, cells_of, minutes
     from ..studies.scales import SCALES
 
@@ -35,10 +41,10 @@ def list_studies() -> None:
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for study in STUDIES.values():
-        costs = [_shown(minutes(cells_of([study], scale, [0]), scale)) for scale in SCALES.values()]
+        costs = [duration(60 * minutes(cells_of([study], scale, [0]), scale)) for scale in SCALES.values()]
         heading = Text.assemble((study.name, "bold"), f" ({', '.join(study.artefacts)}): {study.claim}")
         table.add_row(heading, *costs)
-    whole = [_shown(minutes(cells_of(STUDIES.values(), scale, [0]), scale)) for scale in SCALES.values()]
+    whole = [duration(60 * minutes(cells_of(STUDIES.values(), scale, [0]), scale)) for scale in SCALES.values()]
     table.add_section()
     table.add_row("all, shared cells once", *whole)
     Console().print(table)
@@ -47,65 +53,45 @@ def list_studies() -> None:
     )
 
 
-def _shown(minutes: float) -> str:
-    """A cost in words.
-
-    Example:
-        >>> _shown(0.001), _shown(0.5), _shown(18.2), _shown(600)
-        ('< 1 s', '30 s', '18 min', '10 h')
-    """
-    if minutes < 1 / 60:
-        return "< 1 s"
-    return (
-        f"{60 * minutes:.0f} s" if minutes < 1.5 else f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
-    )
-
-
-@paper.command("run")
 def run(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies, or all.")],
-    scale: Annotated[str, typer.Option(help="smoke, mini or paper.")] = "mini",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="The folder; runs/paper-SCALE if left out.")] = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="slurm: submit the cells with submitit; local: as --jobs.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the cells and the cores.")] = 1,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Minutes after which to stop; the same command goes on.")
-    ] = None,
-    accept_other_code: Annotated[
-        bool,
-        typer.Option(
-            "--accept-other-recipe",
-            "--accept-other-code",
-            help="Use cells that follow another version of their recipe; the page says so.",
-        ),
-    ] = False,
-    partition: Annotated[str | None, typer.Option(help="Of the cluster.")] = None,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Studies by name, or all.")],
+    *,
+    settings: dict[str, Any],
+    out: Annotated[Path | None, out_option("runs/paper-SCALE")] = None,
+    dry_run: DryRun = False,
+    config: Config = None,
+    set_: Set = None,
 ) -> None:
     """Run studies and make their page; finished cells are taken from the folder."""
+    asked = build(PaperSettings, *collect(PaperSettings, settings, config, set_), where="the command line")
+    folder, seeds = out or Path(f"runs/paper-{asked.scale}"), range(asked.seeds)
+    from .. import studies
     from .progress import TerminalWatch
 
-    folder = out or Path(f"runs/paper-{scale}")
+    if dry_run:
+        plan = studies.plan_studies(
+            names, scale=asked.scale, out=folder, seeds=seeds, accept_other_code=asked.accept_other_recipe
+        )
+        typer.echo(plan.text())
+        return
     watch = TerminalWatch()
-    from ..studies import run_studies
-
-    result = run_studies(
+    result = studies.run_studies(
         names,
-        scale=scale,
+        scale=asked.scale,
         out=folder,
-        seeds=range(seeds),
-        device=device,
-        jobs=jobs,
-        accept_other_code=accept_other_code,
-        time_limit=time_limit,
-        cluster=cluster,
-        partition=partition,
+        seeds=seeds,
+        device=asked.device,
+        jobs=asked.jobs,
+        accept_other_code=asked.accept_other_recipe,
+        time_limit=asked.time_limit,
+        cluster=asked.cluster,
+        partition=asked.partition,
         watch=watch,
     )
     _finish(result, folder)
+
+
+paper.command("run")(with_settings(PaperSettings)(run))
 
 
 @paper.command("report")

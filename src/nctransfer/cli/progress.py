@@ -1,33 +1,54 @@
-"""Progress in the terminal: a bar for each stage on standard error, and one line for each finding."""
+"""Progress in the terminal, for every verb: bars on standard error, a table of the epochs on standard output.
+
+Where the output is no terminal, each stage and each measured epoch is a plain line, so that a log tells how far a run is.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import sys
+import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
+from rich.table import Table
 
 from ..engine import Watch
+from ..runs import duration
 
 __all__ = ["TerminalWatch"]
 
+_COLUMNS = ("train_loss", "train_accuracy", "test_accuracy", "nc1", "nc1_test", "head_nc1", "robust_accuracy")
+_ROWS = 12
+_EVERY_SECONDS = 30.0
+
 
 class TerminalWatch(Watch):
-    """Bars where standard error is a terminal, plain lines elsewhere."""
+    """Shows what a run says: bars and a table in a terminal, plain lines elsewhere.
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, soft_wrap=True)
+    Args:
+        epochs: Number of epochs of the run, where its records are those of epochs.
+        output: Console for the epochs; standard output when left out.
+        progress: Console for everything else; standard error when left out.
+    """
+
+    def __init__(self, epochs: int | None = None, *, output: Console | None = None, progress: Console | None = None):
+        self.epochs = epochs
+        self.output = output or Console(soft_wrap=True)
+        self.console = progress or Console(stderr=True, soft_wrap=True)
+        self._records: list[dict[str, Any]] = []
+        self._live: Live | None = None
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
 
     @contextlib.contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        if not sys.stderr.isatty():
-            yield lambda parts: None
+        if not self.console.is_terminal:
+            yield from self._plain_stage(title, total)
             return
         columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
         if total:
@@ -35,3 +56,52 @@ class TerminalWatch(Watch):
         with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as progress:
             task = progress.add_task(title, total=total)
             yield lambda parts: progress.advance(task, parts)
+
+    def _plain_stage(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """A line when the stage ends, and one every half minute while it lasts."""
+        began = said = time.monotonic()
+        done = 0
+
+        def advance(parts: int) -> None:
+            nonlocal done, said
+            done += parts
+            now = time.monotonic()
+            if now - said >= _EVERY_SECONDS and (total is None or done < total):
+                said = now
+                self.say(f"{title}: {done}{f' of {total}' if total else ''}, {duration(now - began)}")
+
+        yield advance
+        self.say(f"{title}: {f'{done} of {total}' if total else 'done'}, {duration(time.monotonic() - began)}")
+
+    def record(self, record: dict[str, Any]) -> None:
+        """An epoch: a row of the table in a terminal, elsewhere a line where collapse was measured."""
+        if self._records and "nc1" not in self._records[-1]:
+            self._records.pop()
+        self._records = [*self._records, record][-_ROWS:]
+        if self.output.is_terminal:
+            if self._live is None:
+                self._live = Live(console=self.output, auto_refresh=False)
+                self._live.start()
+            self._live.update(self._table(), refresh=True)
+        elif "nc1" in record:
+            cells = [f"{name} {record[name]:.4g}" for name in _COLUMNS if record.get(name) is not None]
+            self.output.print(f"{self._epoch(record)}  {'  '.join(cells)}", markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leave the table as it stands."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _epoch(self, record: dict[str, Any]) -> str:
+        return f"epoch {record['epoch']}" + ("" if self.epochs is None else f"/{self.epochs}")
+
+    def _table(self) -> Table:
+        shown = [name for name in _COLUMNS if any(record.get(name) is not None for record in self._records)]
+        table = Table("epoch", *(name.replace("_", " ") for name in shown))
+        for record in self._records:
+            values = (record.get(name) for name in shown)
+            table.add_row(self._epoch(record), *("" if value is None else f"{value:.4g}" for value in values))
+        return table
+
+    __call__ = record

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .feature_files import OpenedFeatures, open_features
     from .files import image_files, read_image
     from .loaders import Batch, PixelLoader, pixels_of
-    from .named import NAMES
+    from .named import NAMES, find_named, search_folders
     from .narrow import narrow
     from .opening import (
         bundle_from_arrays,
@@ -31,7 +31,7 @@ __all__ = lazy_front(
         "feature_files": ["OpenedFeatures", "open_features"],
         "files": ["image_files", "read_image"],
         "loaders": ["Batch", "PixelLoader", "pixels_of"],
-        "named": ["NAMES"],
+        "named": ["NAMES", "find_named", "search_folders"],
         "narrow": ["narrow"],
         "opening": ["bundle_from_arrays", "bundle_from_torch", "open_dataset"],
         "order": ["random_order"],

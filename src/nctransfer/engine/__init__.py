@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .memory import halving, is_out_of_memory
     from .runtime import Runtime
     from .schedules import cosine_factor, sgdr
-    from .trackers import TRACKERS, Listener, TerminalTable, make_trackers
+    from .trackers import TRACKERS, Listener, make_trackers
     from .watch import Watch
 
 __all__ = lazy_front(
@@ -28,7 +28,7 @@ __all__ = lazy_front(
         "memory": ["halving", "is_out_of_memory"],
         "runtime": ["Runtime"],
         "schedules": ["cosine_factor", "sgdr"],
-        "trackers": ["TRACKERS", "Listener", "TerminalTable", "make_trackers"],
+        "trackers": ["TRACKERS", "Listener", "make_trackers"],
         "watch": ["Watch"],
     },
 )

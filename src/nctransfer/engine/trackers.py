@@ -1,4 +1,4 @@
-"""Metrics on their way to where people watch them: the terminal, TensorBoard, Weights & Biases, MLflow."""
+"""Metrics on their way to where people watch them: TensorBoard, Weights & Biases, MLflow."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..errors import SetupError, UsageError, near_names
 
-__all__ = ["TRACKERS", "Listener", "TerminalTable", "make_trackers"]
+__all__ = ["TRACKERS", "Listener", "make_trackers"]
 
 
 class Listener(Protocol):
@@ -95,56 +95,6 @@ TRACKERS: dict[str, Callable[[Path, dict[str, Any]], Listener]] = {
 }
 
 
-class TerminalTable:
-    """The measured epochs as a table: redrawn in place in a terminal, one plain line an epoch elsewhere.
-
-    Args:
-        epochs: Number of epochs of the run.
-        console: Where to write; a new one on standard output when left out.
-    """
-
-    COLUMNS = ("train_loss", "train_accuracy", "test_accuracy", "nc1", "nc1_test", "head_nc1", "robust_accuracy")
-
-    def __init__(self, epochs: int, console: Any = None) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self.epochs = epochs
-        self.console = console or Console()
-        self._records: list[dict[str, Any]] = []
-        self._live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
-        if self._live is not None:
-            self._live.start()
-
-    def __call__(self, record: dict[str, Any]) -> None:
-        if self._records and "nc1" not in self._records[-1]:
-            self._records.pop()
-        self._records.append(record)
-        if self._live is not None:
-            self._live.update(self._table(), refresh=True)
-        elif "nc1" in record:
-            cells = [f"{name} {_short(record[name])}" for name in self.COLUMNS if record.get(name) is not None]
-            self.console.print(
-                f"epoch {record['epoch']}/{self.epochs}  {'  '.join(cells)}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-
-    def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def _table(self) -> Any:
-        from rich.table import Table
-
-        shown = [name for name in self.COLUMNS if any(record.get(name) is not None for record in self._records)]
-        table = Table("epoch", *(name.replace("_", " ") for name in shown))
-        for record in self._records[-12:]:
-            table.add_row(f"{record['epoch']}/{self.epochs}", *(_short(record.get(name)) for name in shown))
-        return table
-
-
 def scalars(record: dict[str, Any]) -> dict[str, float]:
     """The numbers of a record, without the epoch and the step that they belong to.
 
@@ -166,7 +116,3 @@ def _need(package: str) -> ModuleType:
         raise SetupError(
             f"the package {package} is not installed", where="--tracker", remedy="pip install nctransfer[tracking]"
         ) from error
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

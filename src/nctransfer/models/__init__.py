@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .cut import Cut
 from .networks import Network, load_network, wrap_module
+from .offline import offline_weights
 from .taps import LayerTaps, pool_features
 
-__all__ = ["Cut", "LayerTaps", "Network", "load_network", "pool_features", "wrap_module"]
+__all__ = ["Cut", "LayerTaps", "Network", "load_network", "offline_weights", "pool_features", "wrap_module"]

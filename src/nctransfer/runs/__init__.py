@@ -7,6 +7,7 @@ from .checkpoint import load_tensors, load_weights_file, save_tensors, sha256
 from .environment import describe_environment
 from .folder import RunFolder
 from .lock import LOCK_FILES, FolderLock
+from .plan import Plan, duration
 from .reading import KINDS, RunRecord, load_run, read_json, read_record
 from .record import (
     SCHEMA_VERSION,
@@ -87,6 +88,7 @@ __all__ = [
     "Mistake",
     "ModelFacts",
     "OverSeeds",
+    "Plan",
     "PlotPanel",
     "Preprocessing",
     "PretrainRecord",
@@ -108,6 +110,7 @@ __all__ = [
     "Twins",
     "Verb",
     "describe_environment",
+    "duration",
     "load_run",
     "load_tensors",
     "load_weights_file",

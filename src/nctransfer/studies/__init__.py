@@ -8,14 +8,18 @@ from ..fronts import lazy_front
 
 if TYPE_CHECKING:
     from .catalogue import STUDIES, get_studies
+    from .plan import plan_studies
     from .runner import report_studies, run_studies
     from .scales import SCALES, get_scale
+    from .settings import PaperSettings
 
 __all__ = lazy_front(
     __name__,
     {
         "catalogue": ["STUDIES", "get_studies"],
+        "plan": ["plan_studies"],
         "runner": ["report_studies", "run_studies"],
         "scales": ["SCALES", "get_scale"],
+        "settings": ["PaperSettings"],
     },
 )

@@ -9,6 +9,7 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from ..engine import sgdr
     from .adversarial import pgd, robust_accuracy
+    from .plan import plan_pretrain
     from .pretrain import PretrainResult, pretrain
     from .settings import PretrainSettings
 
@@ -16,6 +17,7 @@ __all__ = lazy_front(
     __name__,
     {
         "adversarial": ["pgd", "robust_accuracy"],
+        "plan": ["plan_pretrain"],
         "pretrain": ["PretrainResult", "pretrain"],
         "loop": ["sgdr"],
         "settings": ["PretrainSettings"],

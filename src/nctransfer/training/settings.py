@@ -2,103 +2,183 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from ..data import AugmentSettings
-from ..errors import UsageError, near_names
+from ..errors import UsageError
+from ..settings import Settings, build, option
 
 __all__ = ["FREE_SETTINGS", "PretrainSettings", "make_settings"]
 
 FREE_SETTINGS = ("num_workers", "memory_limit", "device", "trackers", "keep_checkpoints", "save_every")
 """Settings that do not touch the result, so that a run may be resumed with other values of them."""
 
+NETWORK, LOSS, DATA, ATTACK, PACE, WATCH, MACHINE = (
+    option(panel)
+    for panel in ("Network", "Loss and head", "Data", "Adversarial training", "Schedule", "Measurement", "Machine")
+)
 
-class PretrainSettings(BaseModel):
+
+class PretrainSettings(Settings):
     """Settings of :func:`nctransfer.pretrain`. The defaults are the paper's where it states them.
 
     The paper states 200 epochs and SGDR from 0.1 to 0.0001; batch size, momentum and weight decay are the customary
     ones of CIFAR training (128, 0.9, 5e-4).
-
-    Args:
-        arch: A built-in encoder (``cifar_resnet18``, ``cifar_resnet20``, ``mlp``, ``vit``, ...) or a timm name.
-        arch_arguments: The builder's arguments, such as ``width``, ``depth`` and ``hidden``.
-        image_size: Side of the square input in pixels.
-        loss: ``ce``, ``mse`` (rescaled squares) or ``supcon``.
-        temperature: Of SupCon.
-        kappa, m: Factors of the rescaled square loss; by number of classes when left out.
-        label_smoothing: Of the cross-entropy.
-        head, head_layers, head_dim: The projection head, dropped after training.
-        augment: Level 1 to 5.
-        augment_settings: Strengths of the augmentation.
-        adversarial: Radius ε of adversarial training, in pixels of 255; None for none.
-        attack_steps: Steps of the attack in training.
-        attack_step_size: In pixels of 255; 2.5·ε/steps when left out.
-        robust_steps, robust_restarts, robust_limit: The attack that measures robust accuracy, and its number of images.
-        epochs: Passes over the training images; 0 measures and saves the untrained network.
-        schedule: ``sgdr`` (cosine) or ``constant``.
-        restart_every, restart_factor: Epochs of SGDR's first period, and the growth of the next; else one period.
-        accumulation: Parts into which a batch is split to save memory. BatchNorm and SupCon then see a part at a time.
-        precision: ``fp32``, ``bf16`` or ``fp16``.
-        compile: Whether the network runs through ``torch.compile``.
-        sync_batchnorm: Whether BatchNorm takes its statistics over all GPUs.
-        measure_every: Epochs between measurements of collapse (the first and last epoch are always measured).
-        measure_layers: Whether every layer is measured, not the encoder and head alone.
-        save_every: Steps between checkpoints; an epoch when left out.
-        keep_checkpoints: How many checkpoints stay on disk.
-        limit: Number of training images at most.
-        on_bad_image: ``stop`` or ``skip``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        trackers: Of ``tensorboard``, ``wandb`` and ``mlflow``, those to which metrics go as well.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+    verb: ClassVar[str] = "pretrain"
 
-    arch: str = "cifar_resnet18"
-    arch_arguments: dict[str, Any] = Field(default_factory=dict)
-    image_size: int = Field(32, ge=4)
-    loss: Literal["ce", "mse", "supcon"] = "ce"
-    temperature: float = Field(0.1, gt=0)
-    kappa: float | None = Field(None, gt=0)
-    m: float | None = Field(None, gt=0)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    head: Literal["none", "linear", "mlp"] = "none"
-    head_layers: int = Field(2, ge=1)
-    head_dim: int = Field(128, ge=1)
-    augment: int = Field(3, ge=1, le=5)
-    augment_settings: AugmentSettings = AugmentSettings()
-    adversarial: float | None = Field(None, gt=0, le=255)
-    attack_steps: int = Field(7, ge=1)
-    attack_step_size: float | None = Field(None, gt=0)
-    robust_steps: int = Field(20, ge=1)
-    robust_restarts: int = Field(2, ge=1)
-    robust_limit: int = Field(1000, ge=1)
-    epochs: int = Field(200, ge=0)
-    batch_size: int = Field(128, ge=2)
-    accumulation: int = Field(1, ge=1)
-    schedule: Literal["sgdr", "constant"] = "sgdr"
-    lr: float = Field(0.1, gt=0)
-    min_lr: float = Field(1e-4, ge=0)
-    restart_every: float | None = Field(None, gt=0)
-    restart_factor: float = Field(1.0, ge=1)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    nesterov: bool = False
-    weight_decay: float = Field(5e-4, ge=0)
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    compile: bool = False
-    sync_batchnorm: bool = False
-    measure_every: int = Field(5, ge=1)
-    measure_layers: bool = False
-    save_every: int | None = Field(None, ge=1)
-    keep_checkpoints: int = Field(2, ge=2)
-    limit: int | None = Field(None, ge=2)
-    on_bad_image: Literal["stop", "skip"] = "stop"
-    num_workers: int = Field(0, ge=0)
-    memory_limit: int = Field(2 << 30, ge=0)
-    seed: int = Field(0, ge=0, lt=2**63)
-    device: str = "auto"
-    trackers: tuple[str, ...] = ()
+    arch: str = Field(
+        "cifar_resnet18",
+        description="Encoder: cifar_resnet18, 50, 20, 32 or 56, mlp, vit, or a timm name.",
+        json_schema_extra=NETWORK,
+    )
+    arch_arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments of the encoder's builder.",
+        json_schema_extra=option(
+            "Network",
+            parts={
+                "width": (float, "Factor on all channels (cifar_resnet*, vit)."),
+                "depth": (int, "Number of layers (mlp: 12, vit: 6)."),
+                "hidden": (int, "Width of every layer of the mlp (3072)."),
+            },
+        ),
+    )
+    image_size: int = Field(32, ge=4, description="Side of the square input in pixels.", json_schema_extra=NETWORK)
+    loss: Literal["ce", "mse", "supcon"] = Field(
+        "ce", description="Cross-entropy, rescaled squared error, or SupCon.", json_schema_extra=LOSS
+    )
+    temperature: float = Field(0.1, gt=0, description="Temperature of the SupCon loss.", json_schema_extra=LOSS)
+    kappa: float | None = Field(
+        None,
+        gt=0,
+        description="Weight of the true class in the mse loss; set by the number of classes if left out.",
+        json_schema_extra=LOSS,
+    )
+    m: float | None = Field(
+        None,
+        gt=0,
+        description="Target of the true class in the mse loss; set by the number of classes if left out.",
+        json_schema_extra=LOSS,
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Label smoothing of the cross-entropy.", json_schema_extra=LOSS
+    )
+    head: Literal["none", "linear", "mlp"] = Field(
+        "none", description="Projection head, dropped after training.", json_schema_extra=LOSS
+    )
+    head_layers: int = Field(2, ge=1, description="Linear layers of an mlp head.", json_schema_extra=LOSS)
+    head_dim: int = Field(128, ge=1, description="Width of the head's output.", json_schema_extra=LOSS)
+    augment: int = Field(
+        3,
+        ge=1,
+        le=5,
+        description="Augmentation: 1 none, 2 + crop, 3 + flip, 4 + colour jitter, 5 + grey.",
+        json_schema_extra=DATA,
+    )
+    augment_settings: AugmentSettings = Field(
+        AugmentSettings(),
+        description="Strengths of the augmentation.",
+        json_schema_extra=option("Data", parts={"flip": None, "padding": None}),
+    )
+    limit: int | None = Field(None, ge=2, description="Use at most this many training images.", json_schema_extra=DATA)
+    on_bad_image: Literal["stop", "skip"] = Field(
+        "stop", description="Whether unreadable images stop the run or are skipped.", json_schema_extra=DATA
+    )
+    adversarial: float | None = Field(
+        None,
+        gt=0,
+        le=255,
+        description="Train on PGD examples of this radius ε, in pixel values of 255.",
+        json_schema_extra=ATTACK,
+    )
+    attack_steps: int = Field(7, ge=1, description="Steps of the attack in training.", json_schema_extra=ATTACK)
+    attack_step_size: float | None = Field(
+        None,
+        gt=0,
+        description="Step size of the attack, in pixel values of 255; 2.5·ε/steps if left out.",
+        json_schema_extra=ATTACK,
+    )
+    robust_steps: int = Field(
+        20, ge=1, description="Steps of the attack that measures robust accuracy.", json_schema_extra=ATTACK
+    )
+    robust_restarts: int = Field(
+        2, ge=1, description="Random restarts of the attack that measures robust accuracy.", json_schema_extra=ATTACK
+    )
+    robust_limit: int = Field(
+        1000, ge=1, description="Test images on which robust accuracy is measured.", json_schema_extra=ATTACK
+    )
+    epochs: int = Field(
+        200,
+        ge=0,
+        description="Passes over the training images; 0 measures and saves the untrained network.",
+        json_schema_extra=PACE,
+    )
+    batch_size: int = Field(
+        128, ge=2, description="Images in one step, over all processes together.", json_schema_extra=PACE
+    )
+    schedule: Literal["sgdr", "constant"] = Field(
+        "sgdr", description="Learning-rate schedule; sgdr is a cosine with restarts.", json_schema_extra=PACE
+    )
+    lr: float = Field(0.1, gt=0, description="Learning rate at the start of a period.", json_schema_extra=PACE)
+    min_lr: float = Field(1e-4, ge=0, description="Learning rate at the end of a period.", json_schema_extra=PACE)
+    restart_every: float | None = Field(
+        None, gt=0, description="Epochs of SGDR's first period; no restart if left out.", json_schema_extra=PACE
+    )
+    restart_factor: float = Field(
+        1.0, ge=1, description="Factor by which each period is longer than the last.", json_schema_extra=PACE
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD.", json_schema_extra=PACE)
+    nesterov: bool = Field(False, description="Use Nesterov's momentum.", json_schema_extra=PACE)
+    weight_decay: float = Field(5e-4, ge=0, description="Weight decay of SGD.", json_schema_extra=PACE)
+    measure_every: int = Field(
+        5,
+        ge=1,
+        description="Epochs between measurements of collapse; the first and the last are always measured.",
+        json_schema_extra=WATCH,
+    )
+    measure_layers: bool = Field(
+        False, description="Measure every layer, not the encoder and the head alone.", json_schema_extra=WATCH
+    )
+    trackers: tuple[str, ...] = Field(
+        (),
+        description="Send metrics to tensorboard, wandb or mlflow as well; repeatable.",
+        json_schema_extra=option("Measurement", flag="tracker", repeat=True),
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Seed of weights, order and augmentation.", json_schema_extra=MACHINE
+    )
+    device: str = Field("auto", description="Device: auto, cpu, cuda or cuda:N.", json_schema_extra=MACHINE)
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="Precision of the forward and backward pass.", json_schema_extra=MACHINE
+    )
+    compile: bool = Field(False, description="Run the network through torch.compile.", json_schema_extra=MACHINE)
+    accumulation: int = Field(
+        1,
+        ge=1,
+        description="Parts into which a batch is split to save memory; BatchNorm and SupCon see one part at a time.",
+        json_schema_extra=MACHINE,
+    )
+    sync_batchnorm: bool = Field(
+        False, description="Take the statistics of BatchNorm over all GPUs.", json_schema_extra=MACHINE
+    )
+    num_workers: int = Field(
+        0, ge=0, description="Processes that decode images that do not fit into memory.", json_schema_extra=MACHINE
+    )
+    memory_limit: int = Field(
+        2 << 30,
+        ge=0,
+        description="Pixels that may stay in memory: in GiB on the command line, in bytes from Python.",
+        json_schema_extra=option("Machine", gib=True),
+    )
+    save_every: int | None = Field(
+        None, ge=1, description="Steps between checkpoints; about 30 s if left out.", json_schema_extra=MACHINE
+    )
+    keep_checkpoints: int = Field(2, ge=2, description="Checkpoints that stay on disk.", json_schema_extra=MACHINE)
 
     @model_validator(mode="after")
     def _fits(self) -> PretrainSettings:
@@ -143,33 +223,14 @@ class PretrainSettings(BaseModel):
         return self.model_dump(mode="json", exclude=set(FREE_SETTINGS))
 
 
-def make_settings(**options: Any) -> PretrainSettings:
-    """Settings from keyword arguments, with errors of our own that name the option and what it takes.
+def make_settings(*sources: Mapping[str, Any], where: str = "pretrain", **options: Any) -> PretrainSettings:
+    """Settings from mappings and keyword arguments, later ones winning, with errors that name the option.
 
     Raises:
-        UsageError: an option is unknown or its value cannot be meant.
+        UsageError: an option is unknown or its value is invalid.
 
     Example:
         >>> make_settings(arch="mlp", epochs=3).epochs
         3
     """
-    for name in options:
-        if name not in PretrainSettings.model_fields:
-            raise UsageError(
-                f"unknown setting {name!r}",
-                where="pretrain",
-                remedy=near_names(name, tuple(PretrainSettings.model_fields)),
-            )
-    try:
-        return PretrainSettings(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        said = first.get("ctx", {}).get("error")
-        if isinstance(said, UsageError):
-            raise said from None
-        name = ".".join(str(part) for part in first["loc"])
-        raise UsageError(
-            f"{first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}",
-            where=f"--{name.replace('_', '-')}",
-            remedy="see nctransfer pretrain --help",
-        ) from None
+    return build(PretrainSettings, *sources, options, where=where)

@@ -9,24 +9,30 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from ..engine import Watch
     from .api import auto, probe, tune
+    from .grid import run_grid
     from .handover import load_classifier, save_classifier
-    from .methods import METHODS, TuningMethod, register
+    from .layer_collapse import layer_collapse
+    from .methods import METHODS, TuningMethod, find_method, register
+    from .plan import plan_run
     from .predict import Prediction, predict
     from .protocol import PROTOCOLS, Protocol, get_protocol
     from .result import RunResult
-    from .settings import METHOD_NAMES, TransferSettings
+    from .settings import METHOD_NAMES, TransferSettings, settings_from
     from .tuned import TunedNetwork
 
 __all__ = lazy_front(
     __name__,
     {
         "api": ["Watch", "auto", "probe", "tune"],
+        "grid": ["run_grid"],
         "handover": ["load_classifier", "save_classifier"],
-        "methods": ["METHODS", "TuningMethod", "register"],
+        "layer_collapse": ["layer_collapse"],
+        "methods": ["METHODS", "TuningMethod", "find_method", "register"],
+        "plan": ["plan_run"],
         "predict": ["Prediction", "predict"],
         "protocol": ["PROTOCOLS", "Protocol", "get_protocol"],
         "result": ["RunResult"],
-        "settings": ["METHOD_NAMES", "TransferSettings"],
+        "settings": ["METHOD_NAMES", "TransferSettings", "settings_from"],
         "tuned": ["TunedNetwork"],
     },
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 
 import torch
 
+from ..runs import Plan
 from .choose import TRIAL_EPOCHS, trial_images
 from .cost import measure_step
 from .methods import METHODS
@@ -14,36 +14,10 @@ from .settings import TransferSettings
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
-__all__ = ["Plan", "plan_run"]
+__all__ = ["plan_run"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """An estimate.
-
-    Attributes:
-        lines: What would be done, in order.
-        seconds: About how long it takes.
-        memory_bytes: About how much a full fine-tuning step needs beside the idle process.
-        disk_bytes: About what the run folder will hold.
-    """
-
-    lines: tuple[str, ...]
-    seconds: float
-    memory_bytes: int | None
-    disk_bytes: int
-
-    def text(self) -> str:
-        """The plan as a few lines for the terminal."""
-        memory = "unknown" if self.memory_bytes is None else f"{self.memory_bytes / 2**20:.0f} MiB"
-        estimate = (
-            f"about {_minutes(self.seconds)}, {memory} of memory beside the idle process, "
-            f"{self.disk_bytes / 2**20:.0f} MiB on disk (extrapolated from a few measured steps)"
-        )
-        return "\n".join([*self.lines, estimate])
-
-
-def plan_run(settings: TransferSettings) -> Plan:
+def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
     """Open the data and the network, time a forward pass and a training step, and extrapolate. Nothing is written."""
     bench = Workbench(settings)
     sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
@@ -60,7 +34,8 @@ def plan_run(settings: TransferSettings) -> Plan:
         f"network: {bench.network.name}, {len(bench.measured_layers)} layers, input {bench.network.size} px, "
         f"on {bench.runtime.device}",
     ]
-    for name in settings.methods:
+    methods = () if kind == "probe" else settings.methods
+    for name in methods:
         method = METHODS[name]
         trials = (len(bench.units) if method.needs_unit else 0) + (3 if settings.lr is None else 0)
         share = method.step_share or forward / per_image
@@ -68,7 +43,7 @@ def plan_run(settings: TransferSettings) -> Plan:
         seconds += method.trial_share * per_image * trial_passes * trials + training + forward * sum(sizes.values())
         lines.append(f"{method.title}: {trials} trials, then {bench.epochs} epochs")
     weights = sum(parameter.numel() for parameter in bench.network.parameters()) * 4
-    return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(settings.methods) + 1) + (2 << 20))
+    return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(methods) + 1) + (2 << 20))
 
 
 def _seconds_per_image(bench: Workbench) -> float:
@@ -78,7 +53,3 @@ def _seconds_per_image(bench: Workbench) -> float:
         started = time.perf_counter()
         bench.network(batch)
     return (time.perf_counter() - started) / len(batch)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

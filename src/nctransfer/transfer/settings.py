@@ -2,67 +2,133 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from ..errors import UsageError, near_names
-from .methods import METHODS, method_names
+from ..settings import Settings, build, option
+from .methods import find_method, method_names
 
 __all__ = ["METHOD_NAMES", "TransferSettings", "settings_from"]
 
 METHOD_NAMES: tuple[str, ...] = method_names()
 
+NETWORK, DATA, TUNING, MACHINE = (option(panel) for panel in ("Network", "Data", "Tuning", "Machine"))
 
-class TransferSettings(BaseModel):
-    """Settings of a run. Rates, layers and stopping points left as None are chosen on the validation split."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+class TransferSettings(Settings):
+    """Settings of `auto`, `probe` and `tune`; rates, layers and stopping points left out are chosen on validation."""
 
-    data: str = Field(description="folder, Parquet folder, or name of a data set")
-    model: str = Field("tf_efficientnet_lite0", description="timm name, built-in name, or folder of a run")
-    weights: str | None = Field(None, description="file with a state dict, or 'random'; default: pretrained")
-    arch: str | None = Field(None, description="architecture of the weights file")
+    verb: ClassVar[str] = "auto"
+
+    data: str = Field(
+        description="A folder, a name such as digits or cifar10, or hf:NAME.",
+        json_schema_extra=option("Network", hidden=True),
+    )
+    model: str = Field(
+        "tf_efficientnet_lite0",
+        description="A timm name, a built-in name or a run folder; repeat it to compare networks.",
+        json_schema_extra=option("Network", hidden=True),
+    )
+    weights: str | None = Field(
+        None,
+        description="File with your own weights (with --arch), or 'random'; the pretrained weights if left out.",
+        json_schema_extra=NETWORK,
+    )
+    arch: str | None = Field(None, description="Architecture of the weights file.", json_schema_extra=NETWORK)
     layers: tuple[str, ...] | None = Field(
-        None, description="layers to measure and to consider for tuning; default: all"
+        None,
+        description="Layers to measure and to consider for tuning, separated by commas, or 'all'; all if left out.",
+        json_schema_extra=NETWORK,
     )
-    methods: tuple[str, ...] = Field(METHOD_NAMES, description="tuning methods to compare")
-    epochs: int | None = Field(None, ge=1, description="passes over the training images; default: by their number")
     image_size: int | None = Field(
-        None, ge=8, le=4096, description="side of the input in pixels; default: the network's"
+        None,
+        ge=8,
+        le=4096,
+        description="Side of the input in pixels; the network's own if left out.",
+        json_schema_extra=NETWORK,
     )
-    limit: int | None = Field(None, ge=2, description="use at most this many training + validation images")
-    batch_size: int = Field(64, ge=2, description="images in one step, over all processes")
-    augment: Literal["auto", "1", "2", "3", "4", "5"] = Field("auto", description="augmentation level while tuning")
-    lr: float | None = Field(None, gt=0, description="learning rate; default: picked on validation")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay (AdamW)")
-    num_workers: int = Field(0, ge=0, description="processes that decode images, where they do not fit in memory")
-    cache: bool = Field(True, description="compute the frozen prefix once where no augmentation is asked for")
-    seed: int = Field(0, ge=0, description="of splits, order, augmentation and initialisation")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="of the forward and backward pass")
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="share of training images held out, if not given")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="share of all images held out for the test, if not given")
-    on_bad_image: Literal["stop", "skip"] = Field("stop", description="what to do about unreadable images")
+    limit: int | None = Field(
+        None, ge=2, description="Use at most this many training and validation images.", json_schema_extra=DATA
+    )
+    validation_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of the training images held out for validation where the data has no such split.",
+        json_schema_extra=DATA,
+    )
+    test_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of all images held out for testing where the data has no such split.",
+        json_schema_extra=DATA,
+    )
+    on_bad_image: Literal["stop", "skip"] = Field(
+        "stop", description="Whether unreadable images stop the run or are skipped.", json_schema_extra=DATA
+    )
     skip_limit: float = Field(
-        0.05, ge=0, le=1, description="largest share of unreadable images that skipping puts up with"
+        0.05,
+        ge=0,
+        le=1,
+        description="Largest fraction of unreadable images that may be skipped.",
+        json_schema_extra=DATA,
     )
-    download: bool = Field(True, description="whether named data sets may be downloaded")
+    download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
+    methods: tuple[str, ...] = Field(
+        METHOD_NAMES,
+        description="Tuning methods to compare, separated by commas.",
+        json_schema_extra=option("Tuning", allowed=method_names),
+    )
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Passes over the training images; chosen by their number if left out.",
+        json_schema_extra=TUNING,
+    )
+    augment: Literal["auto", "1", "2", "3", "4", "5"] = Field(
+        "auto",
+        description="Augmentation while tuning: 1 none, 2 + crop, 3 + flip, 4 + colour jitter, 5 + grey, or auto.",
+        json_schema_extra=TUNING,
+    )
+    lr: float | None = Field(
+        None, gt=0, description="Learning rate; chosen on validation if left out.", json_schema_extra=TUNING
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.", json_schema_extra=TUNING)
+    batch_size: int = Field(
+        64, ge=2, description="Images in one step, over all processes together.", json_schema_extra=MACHINE
+    )
+    num_workers: int = Field(
+        0,
+        ge=0,
+        description="Processes that decode images that do not fit into memory.",
+        json_schema_extra=MACHINE,
+    )
+    cache: bool = Field(
+        True,
+        description="Compute the frozen part once where no augmentation is asked for.",
+        json_schema_extra=MACHINE,
+    )
+    seed: int = Field(
+        0, ge=0, description="Seed of splits, order, augmentation and initialisation.", json_schema_extra=MACHINE
+    )
+    device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:N or mps.", json_schema_extra=MACHINE)
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="Precision of the forward and backward pass.", json_schema_extra=MACHINE
+    )
 
-    @field_validator("layers", "methods", mode="before")
+    @field_validator("layers", mode="after")
     @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = [part.strip() for part in value.split(",") if part.strip()]
-        return None if value == ["all"] else value
+    def _all(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if value == ("all",) else value
 
-    @field_validator("methods")
+    @field_validator("methods", mode="after")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            if name not in METHODS:
-                raise ValueError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
+            find_method(name)
         return value
 
     @field_validator("augment", mode="before")
@@ -70,38 +136,15 @@ class TransferSettings(BaseModel):
     def _word(cls, value: Any) -> Any:
         return str(value)
 
-    @field_validator("data", "model", "weights", mode="before")
-    @classmethod
-    def _path(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, Path) else value
 
-
-def settings_from(*sources: dict[str, Any], where: str = "settings") -> TransferSettings:
+def settings_from(*sources: Mapping[str, Any], where: str = "settings") -> TransferSettings:
     """Settings from several mappings, later ones winning; values of None count as not given.
 
     Raises:
-        UsageError: an unknown key or a value that cannot be meant; the near names or the allowed range are given.
+        UsageError: an unknown key or an invalid value; the near names or the allowed range are given.
 
     Example:
         >>> settings_from({"data": "digits", "epochs": 3}, {"epochs": "5"}).epochs
         5
     """
-    merged: dict[str, Any] = {}
-    for source in sources:
-        merged.update({key.replace("-", "_"): value for key, value in source.items() if value is not None})
-    known = list(TransferSettings.model_fields)
-    for key in merged:
-        if key not in known:
-            raise UsageError(f"unknown setting {key!r}", where=where, remedy=near_names(key, known))
-    try:
-        return TransferSettings(**merged)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else "settings"
-        value = merged.get(key)
-        if key == "methods":
-            raise UsageError(
-                f"unknown method in {value!r}", where="--methods", remedy=f"known: {', '.join(METHODS)}"
-            ) from None
-        option = "--" + key.replace("_", "-")
-        raise UsageError(f"{option} = {value!r}: {first['msg'].lower()}", where=where, remedy="see --help") from None
+    return build(TransferSettings, *sources, where=where)

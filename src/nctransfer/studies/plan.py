@@ -1,0 +1,68 @@
+"""What a run of studies would do: its cells, the data and weights that they need, and about how long they take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..data import NAMES, find_named, search_folders
+from ..errors import NCTransferError
+from ..models import offline_weights
+from ..runs import Plan
+from .catalogue import cells_of, get_studies, minutes
+from .cells import Cell
+from .scales import get_scale
+from .store import Store
+
+__all__ = ["plan_studies"]
+
+
+def plan_studies(
+    names: Sequence[str], *, scale: str, out: str | Path, seeds: Sequence[int] = (0,), accept_other_code: bool = False
+) -> Plan:
+    """The cells of studies that are not in the folder yet, and what they need. Nothing is written.
+
+    Args:
+        names, scale, out, seeds, accept_other_code: As for :func:`run_studies`.
+
+    Raises:
+        UsageError: a study or a scale is unknown.
+        DataError: a cell is damaged.
+    """
+    chosen, level = get_studies(names), get_scale(scale)
+    cells = cells_of(chosen, level, seeds)
+    store = Store(Path(out), accept_other_code=accept_other_code)
+    missing = [cell for cell in cells if store.read(cell) is None]
+    kinds = Counter(cell.kind for cell in missing)
+    counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    lines = [
+        f"studies: {', '.join(study.name for study in chosen)}; scale {level.name}, {len(seeds)} seed"
+        + ("s" if len(seeds) > 1 else ""),
+        f"cells: {len(cells)}, {len(cells) - len(missing)} finished in {out}"
+        + (f"; to compute: {counted}" if counted else ""),
+    ]
+    lines += [f"data: {name}, {_data_state(name)}" for name in sorted({cell.config["data"]["name"] for cell in cells})]
+    lines += [f"weights: {name}, {_weights_state(name)}" for name in _networks(cells)]
+    basis = "estimated for one H100" if level.name == "paper" else "estimated for two processor cores"
+    return Plan(tuple(lines), 60 * minutes(missing, level), basis=basis)
+
+
+def _networks(cells: Sequence[Cell]) -> list[str]:
+    """Networks that are taken by name and not pre-trained by another cell."""
+    return sorted({cell.config["network"] for cell in cells if cell.kind != "encoder" and not cell.needs})
+
+
+def _data_state(name: str) -> str:
+    try:
+        if name not in NAMES:
+            here = any((Path(folder) / name).is_dir() for folder in search_folders())
+            return "here" if here else f"missing: expected as {search_folders()[0] / name}"
+        find_named(name, download=False)
+    except NCTransferError:
+        return "not here; downloaded when it is needed"
+    return "here"
+
+
+def _weights_state(name: str) -> str:
+    return "here" if offline_weights(name) is not None else "downloaded when they are needed, unless cached"
