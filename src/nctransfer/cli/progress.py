@@ -85,7 +85,7 @@ class TerminalWatch(Watch):
             self._live.update(self._table(), refresh=True)
         elif "nc1" in record:
             cells = [f"{name} {record[name]:.4g}" for name in _COLUMNS if record.get(name) is not None]
-            self.output.print(f"{self._epoch(record)}  {'  '.join(cells)}", markup=False, highlight=False)
+            self.output.print(f"epoch {self._epoch(record)}  {'  '.join(cells)}", markup=False, highlight=False)
 
     def close(self) -> None:
         """Leave the table as it stands."""
@@ -94,7 +94,7 @@ class TerminalWatch(Watch):
             self._live = None
 
     def _epoch(self, record: dict[str, Any]) -> str:
-        return f"epoch {record['epoch']}" + ("" if self.epochs is None else f"/{self.epochs}")
+        return f"{record['epoch']}" + ("" if self.epochs is None else f"/{self.epochs}")
 
     def _table(self) -> Table:
         shown = [name for name in _COLUMNS if any(record.get(name) is not None for record in self._records)]
