@@ -107,4 +107,4 @@ def near_names(name: str, known: list[str] | tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return f"did you mean {', '.join(near)}?"
-    return f"known: {', '.join(sorted(known))}" if len(known) <= 30 else f"{len(known)} names are known"
+    return f"known: {', '.join(known)}" if len(known) <= 30 else f"{len(known)} names are known"

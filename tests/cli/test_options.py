@@ -169,7 +169,7 @@ def test_dry_runs_write_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = "pretrain digits --arch mlp --depth 2 --hidden 16 --image-size 8 --limit 60 --batch-size 20 --device cpu"
     expected = {
-        f"{small} --epochs 3 --dry-run": ["10 classes", "parameters", "3 epochs of", "s each", "about"],
+        f"{small} --epochs 3 --dry-run": ["10 classes", "parameters", "3 epochs of", "s each", "extrapolated"],
         "paper run figure5 --scale smoke --dry-run": ["figure5", "cells:", "data: digits, here", "estimated for"],
     }
     for words, parts in expected.items():
