@@ -56,7 +56,7 @@ def test_transformer_features_are_the_mean_over_all_tokens_with_the_class_token(
     handle.remove()
     assert kept[0].shape[1] == 1 + 4
     torch.testing.assert_close(taps.features["blocks.2"], kept[0].mean(1))
-    assert torch.equal(network.pool_as_network(kept[0]), kept[0][:, 0])
+    assert torch.equal(network.pool_as_network("blocks.2", kept[0]), kept[0][:, 0])
 
 
 def test_pooling_knows_where_the_channels_are():

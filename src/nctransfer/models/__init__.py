@@ -7,8 +7,18 @@ Shapes: images ``(B, 3, H, W)``, uint8 or float in [0, 1]; features ``(B, D)``; 
 from __future__ import annotations
 
 from .cut import Cut
-from .networks import Network, load_network, wrap_module
+from .load import load_network
+from .networks import Network, copy_module, wrap_module
 from .offline import offline_weights
 from .taps import LayerTaps, pool_features
 
-__all__ = ["Cut", "LayerTaps", "Network", "load_network", "offline_weights", "pool_features", "wrap_module"]
+__all__ = [
+    "Cut",
+    "LayerTaps",
+    "Network",
+    "copy_module",
+    "load_network",
+    "offline_weights",
+    "pool_features",
+    "wrap_module",
+]

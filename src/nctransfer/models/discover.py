@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 
-from .taps import first_tensor
-
-__all__ = ["called_once", "find_layers", "find_units"]
+__all__ = ["find_layers", "find_units"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList)
 
@@ -75,31 +71,3 @@ def _feature_modules(module: nn.Module) -> list[str]:
     names = [entry["module"] for entry in info if isinstance(entry, dict) and "module" in entry]
     present = dict(module.named_modules())
     return [name for name in names if name in present]
-
-
-@torch.no_grad()
-def called_once(module: nn.Module, names: tuple[str, ...], inputs: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """Of ``names``, the modules that one forward pass calls exactly once and that return a poolable tensor.
-
-    Returns:
-        Name to output shape, in the order in which the modules end.
-    """
-    calls: dict[str, list[tuple[int, ...]]] = {}
-    order: list[str] = []
-    handles = []
-
-    def watch(name: str) -> Callable[..., None]:
-        def keep(_: nn.Module, __: Any, output: Any) -> None:
-            calls.setdefault(name, []).append(tuple(first_tensor(output).shape))
-            order.append(name)
-
-        return keep
-
-    for name in names:
-        handles.append(module.get_submodule(name).register_forward_hook(watch(name)))
-    try:
-        module(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {name: calls[name][0] for name in order if len(calls[name]) == 1 and 2 <= len(calls[name][0]) <= 4}

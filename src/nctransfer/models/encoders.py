@@ -7,8 +7,9 @@ from typing import Any
 
 from ..errors import CheckpointError
 from ..runs import load_tensors
-from .networks import Network, create_timm, load_into, wrap_module
-from .small import BUILDERS, build_small
+from .build import build_encoder
+from .networks import Network, wrap_module
+from .weights import load_into
 
 __all__ = ["is_run_folder", "load_run_folder", "network_from_manifest"]
 
@@ -39,7 +40,7 @@ def network_from_manifest(
         mean, std = manifest["mean"], manifest["std"]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the manifest lacks {error}", where=str(where.with_suffix(".json"))) from error
-    encoder = build_small(arch, **arguments) if arch in BUILDERS else create_timm(arch, size, False)
+    encoder = build_encoder(arch, arguments, size)
     load_into(encoder, tensors, where)
     return wrap_module(
         encoder,

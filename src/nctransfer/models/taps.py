@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError, near_names
+from ..layouts import Layout
 
 __all__ = ["LayerTaps", "first_tensor", "pool_features"]
 
@@ -22,7 +23,8 @@ class LayerTaps:
     Args:
         module: The network whose layers are tapped.
         names: ``named_modules()`` names of the layers.
-        pool: Maps a layer's output to ``(B, d)``; see :func:`pool_features`.
+        pool: Maps a layer's output to ``(B, d)``, one function or a layout for each name; by default
+            :func:`pool_features`, which goes by convention. :meth:`Network.taps` decides it from the network.
 
     Raises:
         UsageError: a name is not a module of the network.
@@ -35,7 +37,12 @@ class LayerTaps:
         {'0': (2, 4), '1': (2, 4)}
     """
 
-    def __init__(self, module: nn.Module, names: Sequence[str], pool: Callable[[Tensor], Tensor] | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        names: Sequence[str],
+        pool: Callable[[Tensor], Tensor] | Mapping[str, Layout] | None = None,
+    ) -> None:
         modules = dict(module.named_modules())
         for name in names:
             if name not in modules:
@@ -57,13 +64,16 @@ class LayerTaps:
 
     def _hook(self, name: str) -> Callable[..., None]:
         def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-            self.features[name] = self._pool(first_tensor(output))
+            if isinstance(self._pool, Mapping):
+                self.features[name] = self._pool[name].vector(output)
+            else:
+                self.features[name] = self._pool(first_tensor(output))
 
         return keep
 
 
 def pool_features(output: Tensor, *, channels_last: bool = False) -> Tensor:
-    """A layer's output as one vector per image: the mean over positions or tokens.
+    """A layer's output as one vector per image: the mean over positions or tokens, by the convention of its shape.
 
     ``(B, C, H, W)`` is averaged over H and W (``(B, H, W, C)`` with ``channels_last``); ``(B, T, C)`` over all T tokens,
     the class token included, as in A.2 of the paper; ``(B, C)`` stays.
@@ -71,15 +81,12 @@ def pool_features(output: Tensor, *, channels_last: bool = False) -> Tensor:
     Raises:
         UsageError: the output has another number of dimensions.
     """
-    if output.dim() == 2:
-        return output
-    if output.dim() == 3:
-        return output.mean(1)
-    if output.dim() == 4:
-        return output.mean((1, 2)) if channels_last else output.mean((2, 3))
-    raise UsageError(
-        f"cannot pool a layer output of shape {tuple(output.shape)}", remedy="tap a layer with 2 to 4 dimensions"
-    )
+    layout = {2: Layout(), 3: Layout(0, 2), 4: Layout(0, 3 if channels_last else 1)}.get(output.dim())
+    if layout is None:
+        raise UsageError(
+            f"cannot pool a layer output of shape {tuple(output.shape)}", remedy="tap a layer with 2 to 4 dimensions"
+        )
+    return layout.vector(output)
 
 
 def first_tensor(output: Any) -> Tensor:

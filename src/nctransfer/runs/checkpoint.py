@@ -74,8 +74,8 @@ _RETRAIN = "restore the file from a backup, or run the training again"
 def load_weights_file(path: Path) -> dict[str, Any]:
     """A state dict from a foreign file (``.safetensors``, ``.pt``, ``.pth``), without running any code in it.
 
-    Nested checkpoints are unwrapped (``state_dict``, ``model``, ``model_state_dict``) and a common ``module.`` prefix is
-    taken off.
+    Nested checkpoints are unwrapped (``state_dict``, ``model``, ``model_state_dict``, ``state_dict_ema`` and the like;
+    averaged weights are preferred) and a common ``module.`` prefix is taken off.
 
     Raises:
         DataError: the file does not exist.
@@ -114,15 +114,51 @@ def load_weights_file(path: Path) -> dict[str, Any]:
                 where=str(path),
                 remedy="fetch it again",
             ) from error
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if (
-        not isinstance(loaded, dict)
-        or not all(isinstance(value, torch.Tensor) for value in loaded.values())
-        or not loaded
-    ):
-        raise CheckpointError("the file holds no state dict", where=str(path), remedy="save model.state_dict()")
-    if all(name.startswith("module.") for name in loaded):
-        loaded = {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
-    return loaded
+    return _state_in(loaded, path)
+
+
+_CONTAINERS = (
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module",
+    "net",
+    "network",
+    "backbone",
+    "encoder",
+)
+"""Keys under which checkpoints keep their weights; averaged weights come first, as they do in timm."""
+
+
+def _state_in(loaded: Any, path: Path) -> dict[str, Any]:
+    """The state dict in a checkpoint, however deep it lies."""
+    import torch
+
+    if isinstance(loaded, dict):
+        tensors = {key: value for key, value in loaded.items() if not str(key).endswith("_extra_state")}
+        if tensors and all(isinstance(value, torch.Tensor) for value in tensors.values()):
+            if all(name.startswith("module.") for name in tensors):
+                tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+            return tensors
+        nested = [key for key in _CONTAINERS if isinstance(loaded.get(key), dict) and loaded[key]]
+        if nested:
+            return _state_in(loaded[nested[0]], path)
+        others = [key for key, value in loaded.items() if _is_state(value)]
+        if len(others) == 1:
+            return loaded[others[0]]
+        if others:
+            raise CheckpointError(
+                f"the file holds {len(others)} state dicts: {', '.join(map(str, others))}",
+                where=str(path),
+                remedy="save the one that is meant",
+            )
+    raise CheckpointError("the file holds no state dict", where=str(path), remedy="save model.state_dict()")
+
+
+def _is_state(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, dict) and bool(value) and all(isinstance(part, torch.Tensor) for part in value.values())

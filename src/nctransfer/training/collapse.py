@@ -116,7 +116,7 @@ def _read(
 ) -> dict[str, Any]:
     """Everything that one pass over a split gives, gathered over all processes."""
     names = model.network.layers if layers else ()
-    widths = sum(min(4096, _width(model.network.layer_shapes[name])) for name in names)
+    widths = sum(min(4096, model.network.channels(name)) for name in names)
     streamed = 4 * widths * len(loader.split) > SAMPLE_BYTES
     parts: dict[str, list[Tensor]] = {"labels": [], "encoder": [], "head": [], "predicted": []}
     kept: dict[str, Any] = {name: [] for name in names}
@@ -162,10 +162,6 @@ def _raise_unless_finite(found: dict[str, Tensor], batch: int) -> None:
                 where=name if name.startswith("layer ") else f"the {name}'s output",
                 remedy="try a smaller --lr, or --precision fp32",
             )
-
-
-def _width(shape: tuple[int, ...]) -> int:
-    return shape[0] if len(shape) != 2 else shape[1]
 
 
 def _class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:

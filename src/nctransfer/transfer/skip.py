@@ -7,6 +7,8 @@ width is that of the penultimate features already, are pooled as the network poo
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from ..models import Network
@@ -22,10 +24,10 @@ class ConvolutionalSkip(nn.Module):
     the pretrained features as they are; A.2 does not say, and from the usual 1 the random projection drowns them at first.
     """
 
-    def __init__(self, network: Network, channels: int) -> None:
+    def __init__(self, network: Network, unit: str) -> None:
         super().__init__()
-        self.pool = network.pool
-        self.project = nn.Linear(channels, network.feature_dim, bias=False)
+        self.pool = partial(network.pool, unit)
+        self.project = nn.Linear(network.channels(unit), network.feature_dim, bias=False)
         self.norm = nn.BatchNorm1d(network.feature_dim)
         nn.init.zeros_(self.norm.weight)
 
@@ -36,9 +38,9 @@ class ConvolutionalSkip(nn.Module):
 class DirectSkip(nn.Module):
     """The unit's output, pooled as the network pools its last layer, with no parameters of its own."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, unit: str) -> None:
         super().__init__()
-        self.pool = network.pool_as_network
+        self.pool = partial(network.pool_as_network, unit)
 
     def forward(self, output: Tensor) -> Tensor:
         return self.pool(output)
@@ -46,8 +48,6 @@ class DirectSkip(nn.Module):
 
 def make_skip(network: Network, unit: str) -> nn.Module:
     """The skip connection from ``unit`` of ``network``."""
-    shape = network.layer_shapes[unit]
-    channels = shape[0] if len(shape) == 3 and not network.channels_last_outputs else shape[-1]
-    if len(shape) <= 2 and channels == network.feature_dim:
-        return DirectSkip(network)
-    return ConvolutionalSkip(network, channels)
+    if len(network.layer_shapes[unit]) <= 2 and network.channels(unit) == network.feature_dim:
+        return DirectSkip(network, unit)
+    return ConvolutionalSkip(network, unit)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
 from ..engine import Runtime, Watch
-from ..models import Network, load_network, wrap_module
+from ..models import Network, copy_module, load_network, wrap_module
 from ..probes import ChosenProbe, choose_probe
 from .batches import AugmentedPixels, CachedInputs
 from .evaluate import run_split
@@ -59,7 +59,7 @@ class Workbench:
         torch.manual_seed(settings.seed)  # `--weights random` must give every process, and every run, the same network
         self.network = _network(settings, module)
         self.network.to(self.runtime.device).eval()
-        self.notes = [] if module is not None else _seen_before(settings, self.bundle)
+        self.notes = [*self.network.notes, *([] if module is not None else _seen_before(settings, self.bundle))]
         for note in self.notes:
             self.watch.say(f"warning: {note}")
         self.num_classes = len(self.bundle.class_names)
@@ -127,8 +127,7 @@ class Workbench:
         wanted = self.settings.layers
         if wanted is None:
             return list(self.network.layers)
-        for name in wanted:
-            self.network.check_name(name)
+        self.network.add_layers(wanted)
         return [name for name in self.network.layer_shapes if name in wanted]
 
     @cached_property
@@ -314,5 +313,5 @@ def _network(settings: TransferSettings, module: nn.Module | Network | None) -> 
             settings.model, weights=settings.weights, arch=settings.arch, image_size=settings.image_size
         )
     if isinstance(module, Network):
-        return copy.deepcopy(module)
-    return wrap_module(copy.deepcopy(module), size=settings.image_size or 224).optimise_layout()
+        return copy_module(module)
+    return wrap_module(copy_module(module), size=settings.image_size).optimise_layout()

@@ -1,0 +1,22 @@
+"""Where the images and the channels lie in a module's output, and the output as one vector per image.
+
+Layouts are written with one letter per axis, ``B`` for images and ``C`` for channels, any other letter for positions:
+``BCHW``, ``BHWC``, ``BTC``, ``TBC``, ``BCT``. :mod:`nctransfer.models` decides them from the network; :mod:`nctransfer.metrics`
+needs them where it watches somebody else's training loop.
+"""
+
+from __future__ import annotations
+
+from .evidence import Undecided, batch_axes, channel_axis, choose_path, layout_from_call
+from .layout import Layout, detached, tensors_in
+
+__all__ = [
+    "Layout",
+    "Undecided",
+    "batch_axes",
+    "channel_axis",
+    "choose_path",
+    "detached",
+    "layout_from_call",
+    "tensors_in",
+]
