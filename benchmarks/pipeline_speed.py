@@ -23,8 +23,8 @@ from timing import paired, save
 from torchvision import transforms
 
 from nctransfer.data import PixelLoader, Preprocess, bundle_from_arrays
+from nctransfer.engine import PixelBatches
 from nctransfer.models.small import build_small
-from nctransfer.training.batches import TrainBatches
 
 SIZE, BATCH, IMAGES, CLASSES = 32, 128, 12_800, 100
 STEPS = 10  # training steps a round
@@ -62,7 +62,7 @@ def main() -> None:
     loader = PixelLoader(bundle.train, Preprocess(size=SIZE), batch_size=BATCH, shuffle=True, drop_last=True)
     kinds: dict[str, Iterator[Any]] = {}
     for level in (1, 5):
-        kinds[f"ours_level_{level}"] = endless(TrainBatches(loader, device, level=level))
+        kinds[f"ours_level_{level}"] = endless(PixelBatches(loader, device, level=level))
     for workers in (0, 2):
         theirs = torch.utils.data.DataLoader(
             TransformedImages(images, labels),
@@ -133,7 +133,7 @@ def training_step(device: torch.device, batches: Iterator[Any] | None) -> Any:
     return step
 
 
-def endless(batches: TrainBatches) -> Iterator[Any]:
+def endless(batches: PixelBatches) -> Iterator[Any]:
     for epoch in itertools.count():
         yield from batches.epoch(epoch)
 

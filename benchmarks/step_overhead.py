@@ -9,8 +9,6 @@ weight decay; ours goes through the whole loop with its checks, sums and stop fl
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +16,12 @@ import torch
 from timing import paired, ratio, save
 
 from nctransfer.data import PixelLoader, Preprocess, bundle_from_arrays
-from nctransfer.engine import Checkpoints, Runtime, StopRequest
+from nctransfer.engine import Loop, PixelBatches, Runtime
 from nctransfer.losses import CrossEntropy
 from nctransfer.models.heads import ProjectionHead
-from nctransfer.training.batches import TrainBatches
-from nctransfer.training.loop import Loop
 from nctransfer.training.model import PretrainModel, build_network
 from nctransfer.training.settings import make_settings
+from nctransfer.training.task import PretrainTask, plan_of
 
 CLASSES, STEPS = 100, 5
 
@@ -78,24 +75,15 @@ def bare(settings: Any, loader: PixelLoader, device: torch.device) -> Any:
 def ours(settings: Any, loader: PixelLoader, runtime: Runtime) -> Any:
     """The same number of steps through :class:`Loop`."""
     model = make_model(settings, runtime.device)
-    folder = Path(tempfile.mkdtemp())
-    batches = TrainBatches(loader, runtime.device, level=1)
-    loop = Loop(
-        model,
-        CrossEntropy(),
-        batches,
-        settings=settings,
-        runtime=runtime,
-        checkpoints=Checkpoints(folder),
-        stop=StopRequest(),
-    )
+    batches = PixelBatches(loader, runtime.device)
+    loop = Loop(PretrainTask(model, CrossEntropy(), settings, runtime), batches, plan_of(settings), runtime)
 
     def steps() -> None:
         loop.trained.train()
-        for number, (images, labels) in enumerate(batches.epoch(loop.step, 0)):
+        for number, batch in enumerate(batches.epoch(loop.step)):
             if number == STEPS:
                 break
-            loop.take_step(images, labels)
+            loop.take_step(batch)
         wait(runtime.device)
 
     return steps

@@ -8,21 +8,23 @@ import os
 import signal
 import sys
 
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
 from nctransfer.cli import main
 from nctransfer.runs import atomic
-from nctransfer.training import loop
 
 moment, *words = sys.argv[1:]
 kind, number, name = moment.split(":") if moment != "none" else ("none", "0", "")
 
-train_step, replace = loop.Loop._step_once, os.replace
-replaced = 0
+replace = os.replace
+steps = replaced = 0
 
 
-def step_and_signal(self, images, labels):
-    train_step(self, images, labels)
-    if self.step == int(number):
+def count_and_signal(optimizer, arguments, options):
+    global steps
+    if steps == int(number):
         os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
+    steps += 1
 
 
 def replace_or_die(source, target):
@@ -35,7 +37,7 @@ def replace_or_die(source, target):
 
 
 if kind == "step":
-    loop.Loop._step_once = step_and_signal
+    register_optimizer_step_post_hook(count_and_signal)
 elif kind == "save":
     atomic.os.replace = replace_or_die
 main(words)

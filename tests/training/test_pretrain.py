@@ -4,17 +4,20 @@ import json
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import nctransfer
+from nctransfer.engine import SGDR
 from nctransfer.errors import PreemptedError, ResourceError, SetupError, UsageError
 from nctransfer.losses import LOSSES
 from nctransfer.metrics import nc1
 from nctransfer.models import load_network
 from nctransfer.models.heads import HEADS
 from nctransfer.runs import load_tensors
-from nctransfer.training import PretrainSettings, loop
+from nctransfer.training import PretrainSettings
 from nctransfer.training.model import build_network
 from nctransfer.training.pretrain import whole_train
+from nctransfer.training.task import PretrainTask
 
 
 def final_weights(folder):
@@ -186,8 +189,8 @@ def test_resuming_a_finished_run_returns_its_result(stripes, tiny, tmp_path):
 
 
 def test_a_loss_that_turns_nan_stops_the_run_and_keeps_the_checkpoint(stripes, tiny, tmp_path, monkeypatch):
-    original = loop.Loop.learning_rate
-    monkeypatch.setattr(loop.Loop, "learning_rate", lambda self, step: 1e30 if step == 5 else original(self, step))
+    original = SGDR.rate
+    monkeypatch.setattr(SGDR, "rate", lambda self, step, *rest: 1e30 if step == 5 else original(self, step, *rest))
     with pytest.raises(
         ResourceError, match=r"NaN or infinite at step \d+ \(epoch 2\).*step-00000004.*smaller --lr"
     ) as error:
@@ -196,29 +199,32 @@ def test_a_loss_that_turns_nan_stops_the_run_and_keeps_the_checkpoint(stripes, t
     # The checkpoint of step 6 held the weights that gave the NaN: it is not among the good ones.
     assert load_tensors(tmp_path / "run" / "checkpoints" / "step-00000004.safetensors")[1]["step"] == 4
     assert not (tmp_path / "run" / "checkpoints" / "step-00000006.safetensors").exists()
-    monkeypatch.setattr(loop.Loop, "learning_rate", original)
+    monkeypatch.setattr(SGDR, "rate", original)
     resumed = nctransfer.pretrain(stripes, tmp_path / "run", **tiny, save_every=2, resume=True)
     assert resumed.final["epoch"] == 3
 
 
-def test_weights_that_turn_infinite_are_never_saved(stripes, tiny, tmp_path, monkeypatch):
-    original = loop.Loop._step_once
+def test_weights_that_turn_infinite_are_never_saved(stripes, tiny, tmp_path):
+    steps = []
 
-    def spoil(self, images, labels):
-        original(self, images, labels)
-        if self.step == 5:
-            next(self.model.parameters()).data.fill_(float("inf"))
+    def spoil(optimizer, arguments, options):
+        steps.append(len(steps))
+        if len(steps) == 6:
+            optimizer.param_groups[0]["params"][0].data.fill_(float("inf"))
 
-    monkeypatch.setattr(loop.Loop, "_step_once", spoil)
-    with pytest.raises(ResourceError, match=r"at step 5 .*step-00000005\.safetensors"):
-        nctransfer.pretrain(stripes, tmp_path / "run", **tiny, save_every=1)
+    handle = register_optimizer_step_post_hook(spoil)
+    try:
+        with pytest.raises(ResourceError, match=r"at step 5 .*step-00000005\.safetensors"):
+            nctransfer.pretrain(stripes, tmp_path / "run", **tiny, save_every=1)
+    finally:
+        handle.remove()
 
 
 def test_out_of_memory_suggests_what_to_do(stripes, tiny, tmp_path, monkeypatch):
-    def exhausted(self, images, labels):
+    def exhausted(self, *arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(loop.Loop, "_loss_of", exhausted)
+    monkeypatch.setattr(PretrainTask, "loss", exhausted)
     with pytest.raises(ResourceError, match=r"out of memory in step 0.*--accumulation"):
         nctransfer.pretrain(stripes, tmp_path / "run", **tiny)
 

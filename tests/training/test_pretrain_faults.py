@@ -18,6 +18,7 @@ from nctransfer.errors import DataError, LockedError, ResourceError, SetupError,
 from nctransfer.runs import RunFolder
 from nctransfer.training import PretrainSettings
 from nctransfer.training.model import build_network
+from nctransfer.training.task import PretrainTask
 
 
 def write_folder(folder, bad=()):
@@ -81,7 +82,7 @@ class Spoiled(torch.nn.Module):
 @pytest.mark.parametrize("sample_bytes", [0, 1 << 30])
 def test_features_that_are_not_finite_name_batch_and_place(stripes, tiny, tmp_path, monkeypatch, sample_bytes):
     monkeypatch.setattr("nctransfer.training.collapse.SAMPLE_BYTES", sample_bytes)
-    with pytest.raises(DataError, match=r"120 of the 120 .* batch 0 .*the encoder's output.*--lr") as error:
+    with pytest.raises(DataError, match=r"120 of the 120 .*the encoder's output, first at train row.*--lr") as error:
         nctransfer.pretrain(stripes, tmp_path / "run", **tiny, network=Spoiled(), measure_layers=True)
     assert error.value.exit_code == 3
 
@@ -91,7 +92,7 @@ def test_features_of_a_layer_that_are_not_finite_name_it(stripes, tiny, tmp_path
     network.second.register_forward_hook(
         lambda module, inputs, output: output if module.training or len(output) < 10 else output / 0
     )
-    with pytest.raises(DataError, match=r"batch 0 .*layer second"):
+    with pytest.raises(DataError, match=r"layer second, first at train row"):
         nctransfer.pretrain(stripes, tmp_path / "run", **tiny, network=network, measure_layers=True)
 
 
@@ -148,10 +149,10 @@ def test_a_full_disk_in_the_records_keeps_the_checkpoint(stripes, tiny, tmp_path
 def test_a_machine_that_cannot_compile_is_told(stripes, tiny, tmp_path, monkeypatch):
     from torch._inductor.exc import InvalidCxxCompiler
 
-    def without_compiler(self, images, labels):
+    def without_compiler(self, *arguments):
         raise InvalidCxxCompiler
 
-    monkeypatch.setattr("nctransfer.training.loop.Loop._loss_of", without_compiler)
+    monkeypatch.setattr(PretrainTask, "loss", without_compiler)
     with pytest.raises(SetupError, match=r"cannot be used here.*--compile.*leave out") as error:
         nctransfer.pretrain(stripes, tmp_path / "run", **tiny)
     assert error.value.exit_code == 6

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         bundle_from_torch,
         open_dataset,
     )
-    from .order import random_order
+    from .order import batch_rows, random_order
     from .preprocess import Preprocess
     from .splits import DataBundle, ImageSplit
 
@@ -34,7 +34,7 @@ __all__ = lazy_front(
         "named": ["NAMES", "find_named", "search_folders"],
         "narrow": ["narrow"],
         "opening": ["bundle_from_arrays", "bundle_from_torch", "open_dataset"],
-        "order": ["random_order"],
+        "order": ["batch_rows", "random_order"],
         "preprocess": ["Preprocess"],
         "splits": ["DataBundle", "ImageSplit"],
     },

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from ..errors import UsageError
-from .order import random_order
+from .order import batch_rows, random_order
 from .parallel import for_each
 from .preprocess import Preprocess
 from .splits import ImageSplit
@@ -102,6 +102,17 @@ class PixelLoader:
         num = len(self.split)
         return random_order(num, self.seed, epoch) if self.shuffle else np.arange(num)
 
+    def rows(self, epoch: int = 0, start_batch: int = 0) -> list[np.ndarray]:
+        """Positions of the split that this rank yields, one array a batch."""
+        return batch_rows(
+            self.order(epoch),
+            self.batch_size,
+            drop_last=self.drop_last,
+            start=start_batch,
+            rank=self.rank,
+            world_size=self.world_size,
+        )
+
     def epoch(self, epoch: int = 0, start_batch: int = 0) -> Iterator[Batch]:
         """The batches of one epoch, from ``start_batch`` on.
 
@@ -109,16 +120,11 @@ class PixelLoader:
             DataError: an image cannot be read.
             ResourceError: a worker process died.
         """
-        order = self.order(epoch)
-        batches = [self._mine(order, number) for number in range(start_batch, len(self))]
+        batches = self.rows(epoch, start_batch)
         labels = torch.from_numpy(self.split.labels)
         for rows, images in self._images(batches):
             indices = torch.from_numpy(rows)
             yield Batch(images, labels[indices], indices)
-
-    def _mine(self, order: np.ndarray, number: int) -> np.ndarray:
-        rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-        return rows[len(rows) * self.rank // self.world_size : len(rows) * (self.rank + 1) // self.world_size]
 
     def _images(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         if self.in_memory:

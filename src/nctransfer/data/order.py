@@ -41,6 +41,30 @@ def random_order(num: int, *key: int) -> np.ndarray:
     return np.argsort(random_keys(num, *key), kind="stable")
 
 
+def batch_rows(
+    order: np.ndarray, batch_size: int, *, drop_last: bool = False, start: int = 0, rank: int = 0, world_size: int = 1
+) -> list[np.ndarray]:
+    """An order cut into batches, of each the part that one process takes.
+
+    Args:
+        order: Positions, shape (N,).
+        batch_size: Positions of a batch over all processes together.
+        drop_last: Whether a last batch with fewer positions is left out.
+        start: Number of the first batch.
+        rank, world_size: Of B positions in a batch, this process takes those from ``B * rank // world_size`` up to
+            ``B * (rank + 1) // world_size``: every process takes the same number of steps.
+
+    Example:
+        >>> [rows.tolist() for rows in batch_rows(np.arange(7), 3)]
+        [[0, 1, 2], [3, 4, 5], [6]]
+        >>> [rows.tolist() for rows in batch_rows(np.arange(7), 3, drop_last=True, start=1, rank=1, world_size=2)]
+        [[4, 5]]
+    """
+    end = len(order) // batch_size * batch_size if drop_last else len(order)
+    whole = (order[first : first + batch_size] for first in range(start * batch_size, end, batch_size))
+    return [rows[len(rows) * rank // world_size : len(rows) * (rank + 1) // world_size] for rows in whole]
+
+
 def apportion(total: int, weights: np.ndarray, low: int | np.ndarray, high: int | np.ndarray) -> np.ndarray:
     """Whole shares in proportion to ``weights`` that add to ``total``, by largest remainder, within bounds.
 

@@ -1,4 +1,4 @@
-"""What training of any kind stands on: devices, memory, interruption, checkpoints, records and progress.
+"""One training loop over tasks, one protocol of batches, one pass over a split; and what they stand on.
 
 Nothing here knows which network is trained, by what loss and what for.
 """
@@ -10,24 +10,34 @@ from typing import TYPE_CHECKING
 from ..fronts import lazy_front
 
 if TYPE_CHECKING:
+    from .batches import Batches, CachedBatches, PixelBatches, device_batches
     from .checkpoints import Checkpoints, pack_training, unpack_training
     from .interruption import StopRequest
     from .journal import Journal
+    from .loop import Diverged, Loop, train
     from .memory import halving, is_out_of_memory
+    from .plan import EpochReport, Hooks, Plan, Trained
+    from .reading import ClassSums, Reading, Rows, Sink, read_split
     from .runtime import Runtime
-    from .schedules import cosine_factor, sgdr
+    from .schedules import SGDR, Constant, Schedule, WarmupCosine, cosine_factor, sgdr
+    from .task import Moment, Task
     from .trackers import TRACKERS, Listener, make_trackers
     from .watch import Watch
 
 __all__ = lazy_front(
     __name__,
     {
+        "batches": ["Batches", "CachedBatches", "PixelBatches", "device_batches"],
         "checkpoints": ["Checkpoints", "pack_training", "unpack_training"],
         "interruption": ["StopRequest"],
         "journal": ["Journal"],
+        "loop": ["Diverged", "Loop", "train"],
         "memory": ["halving", "is_out_of_memory"],
+        "plan": ["EpochReport", "Hooks", "Plan", "Trained"],
+        "reading": ["ClassSums", "Reading", "Rows", "Sink", "read_split"],
         "runtime": ["Runtime"],
-        "schedules": ["cosine_factor", "sgdr"],
+        "schedules": ["SGDR", "Constant", "Schedule", "WarmupCosine", "cosine_factor", "sgdr"],
+        "task": ["Moment", "Task"],
         "trackers": ["TRACKERS", "Listener", "make_trackers"],
         "watch": ["Watch"],
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from ..errors import CheckpointError
 from ..runs import load_tensors, save_tensors
 
-__all__ = ["Checkpoints", "pack_training", "unpack_training"]
+__all__ = ["Checkpoints", "all_finite", "pack_training", "unpack_training"]
 
 
 class Checkpoints:
@@ -102,9 +103,18 @@ class Checkpoints:
         return self.folder / f"step-{step:08d}.safetensors"
 
 
-def pack_training(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """A model's state and its optimiser's buffers as one flat dictionary of tensors."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+def pack_training(
+    model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """A model's state and its optimiser's buffers as one flat dictionary of tensors.
+
+    Args:
+        model: The model.
+        optimizer: Its optimiser.
+        state: The part of the model's state that training changes; all of it if left out.
+    """
+    state = model.state_dict() if state is None else state
+    tensors = {f"model.{name}": tensor for name, tensor in state.items()}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
@@ -112,15 +122,29 @@ def pack_training(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[st
     return tensors
 
 
-def unpack_training(tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def unpack_training(
+    tensors: Mapping[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    needed: Iterable[str] | None = None,
+) -> None:
     """Put back what :func:`pack_training` took.
+
+    Args:
+        tensors: From the checkpoint.
+        model: The model.
+        optimizer: Its optimiser.
+        needed: Names of the state that must be there; all of the model's if left out.
 
     Raises:
         CheckpointError: names or shapes are not those of this model.
     """
     state = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
     try:
-        model.load_state_dict(state)
+        wanted = set(model.state_dict() if needed is None else needed)
+        for name in sorted(wanted ^ set(state)):
+            raise RuntimeError(f"only one of the two has {name!r}")
+        model.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise CheckpointError(
             f"the checkpoint is of another network: {str(error).splitlines()[-1].strip()}",
@@ -130,6 +154,15 @@ def unpack_training(tensors: dict[str, Tensor], model: nn.Module, optimizer: tor
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):
             _, key, owner = name.split(".", 2)
-            # empty_like keeps the parameter's memory layout, which the file does not record.
-            buffer = torch.empty_like(parameters[owner], dtype=tensor.dtype, requires_grad=False)
-            optimizer.state[parameters[owner]][key] = buffer.copy_(tensor)
+            parameter = parameters[owner]
+            if tensor.shape == parameter.shape and key != "step":
+                # empty_like keeps the parameter's memory layout, which the file does not record.
+                buffer = torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False)
+                tensor = buffer.copy_(tensor)
+            optimizer.state[parameter][key] = tensor
+
+
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether none of the floating-point tensors holds NaN or infinity."""
+    checked = [tensor.isfinite().all() for tensor in tensors if tensor.is_floating_point()]
+    return not checked or bool(torch.stack(checked).all())

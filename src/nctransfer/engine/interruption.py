@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-import torch
-
 from ..errors import PreemptedError
 
 __all__ = ["StopRequest"]
@@ -81,14 +79,6 @@ class StopRequest:
         """The error with which work ends."""
         cause = "SIGTERM" if self._told else "the time limit"
         return PreemptedError("told to stop; what was finished is kept", where=where or cause, remedy=remedy)
-
-    def agreed(self, device: torch.device) -> bool:
-        """Whether any process of the group was told to stop: all must leave the loop after the same step."""
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-            return self.noted
-        flag = torch.tensor(int(self.noted), device=device)
-        torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-        return bool(flag)
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:

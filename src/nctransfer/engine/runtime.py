@@ -67,6 +67,16 @@ class Runtime:
         """The sum of ``tensor`` over the processes."""
         return self.accelerator.reduce(tensor, reduction="sum") if self.world_size > 1 else tensor
 
+    def any(self, *flags: bool) -> list[bool]:
+        """Of each flag, whether it is set in any process."""
+        if self.world_size == 1:
+            return list(flags)
+        return [bool(flag) for flag in self.sum(torch.tensor([int(flag) for flag in flags], device=self.device))]
+
+    def release(self) -> None:
+        """Let go of the models and optimisers that were prepared here; they would be held as long as this object."""
+        self.accelerator.free_memory()
+
     def wait(self) -> None:
         """Wait until every process has come here."""
         self.accelerator.wait_for_everyone()

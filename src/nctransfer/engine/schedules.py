@@ -3,8 +3,64 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["cosine_factor", "sgdr"]
+__all__ = ["SGDR", "Constant", "Schedule", "WarmupCosine", "cosine_factor", "sgdr"]
+
+
+class Schedule(Protocol):
+    """The learning rate as a function of the step."""
+
+    def rate(self, step: int, per_epoch: int, epochs: int) -> float:
+        """The rate of step number ``step`` (from 0) of ``epochs`` epochs of ``per_epoch`` steps each."""
+        ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One rate for all steps."""
+
+    lr: float
+
+    def rate(self, step: int, per_epoch: int, epochs: int) -> float:
+        return self.lr
+
+
+@dataclass(frozen=True)
+class SGDR:
+    """Cosine annealing with warm restarts, as :func:`sgdr`."""
+
+    lr: float
+    min_lr: float = 0.0
+    restart_every: float | None = None
+    restart_factor: float = 1.0
+
+    def rate(self, step: int, per_epoch: int, epochs: int) -> float:
+        return sgdr(
+            step / per_epoch,
+            epochs,
+            lr=self.lr,
+            min_lr=self.min_lr,
+            restart_every=self.restart_every,
+            restart_factor=self.restart_factor,
+        )
+
+
+@dataclass(frozen=True)
+class WarmupCosine:
+    """A linear rise over the fraction ``warmup`` of all steps, then half a cosine down to 0.
+
+    Example:
+        >>> [round(WarmupCosine(0.1, 0.2).rate(step, 5, 2), 3) for step in (0, 1, 6)]
+        [0.05, 0.1, 0.05]
+    """
+
+    lr: float
+    warmup: float = 0.1
+
+    def rate(self, step: int, per_epoch: int, epochs: int) -> float:
+        return self.lr * cosine_factor(step, max(1, per_epoch * epochs), self.warmup)
 
 
 def sgdr(

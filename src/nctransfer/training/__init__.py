@@ -19,7 +19,7 @@ __all__ = lazy_front(
         "adversarial": ["pgd", "robust_accuracy"],
         "plan": ["plan_pretrain"],
         "pretrain": ["PretrainResult", "pretrain"],
-        "loop": ["sgdr"],
         "settings": ["PretrainSettings"],
+        "task": ["sgdr"],
     },
 )

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
-from ..engine import halving
+from ..engine import ClassSums, Runtime, device_batches, read_split
 from ..errors import DataError
 from ..metrics import ClassStatistics, cdnv, nc1
 from ..metrics.layers import measure_layer
 from ..models.networks import PENULTIMATE
 from ..runs import LayerRow
-from .batches import device_batches
 from .model import PretrainModel
 
 __all__ = ["flatten", "measure_collapse"]
@@ -27,7 +26,7 @@ SAMPLE_BYTES = 2 << 30
 def measure_collapse(
     model: PretrainModel,
     loaders: dict[str, PixelLoader],
-    device: torch.device,
+    runtime: Runtime,
     *,
     num_classes: int,
     layers: bool = False,
@@ -39,7 +38,7 @@ def measure_collapse(
     Args:
         model: The model, not wrapped for several processes; its modes are restored afterwards.
         loaders: Split name to loader; ``train`` first, since its class means serve the others.
-        device: Where the model lies.
+        runtime: Where the model lies, and the processes that share the pass.
         num_classes: Number of classes K.
         layers: Whether to measure every layer of the encoder as well.
         in_full: Whether the first split's layers get noise floor, numerical rank and the like too.
@@ -60,19 +59,19 @@ def measure_collapse(
         result: dict[str, Any] = {}
         means: Tensor | None = None
         for split, loader in loaders.items():
-            seen = _read(model, loader, device, num_classes, layers)
-            labels, features = seen["labels"], seen["encoder"]
+            seen, labels = _read(model, loader, runtime, num_classes, layers)
+            features = seen["encoder"]
             if means is None:
                 means = _class_means(features, labels, num_classes)
             nearest = torch.cdist(features.double(), means.double()).argmin(1)
             ncm_accuracy = float((nearest == labels).double().mean())
-            predicted = seen["predicted"]
+            predicted = seen["classifier"].squeeze(1).long() if "classifier" in seen else None
             result[split] = {
                 "accuracy": ncm_accuracy if predicted is None else float((predicted == labels).double().mean()),
                 "ncm_accuracy": ncm_accuracy,
                 "encoder": _metrics(features, labels, num_classes),
                 "head": None if model.head.kind == "none" else _metrics(seen["head"], labels, num_classes),
-                "layers": _rows(seen, num_classes, in_full and not result, seed) if layers else [],
+                "layers": _rows(seen, labels, num_classes, in_full and not result, seed) if layers else [],
             }
         return result
     finally:
@@ -112,56 +111,37 @@ def flatten(measured: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(
-    model: PretrainModel, loader: PixelLoader, device: torch.device, num_classes: int, layers: bool
-) -> dict[str, Any]:
-    """Everything that one pass over a split gives, gathered over all processes."""
+    model: PretrainModel, loader: PixelLoader, runtime: Runtime, num_classes: int, layers: bool
+) -> tuple[dict[str, Any], Tensor]:
+    """Everything that one pass over a split gives, by place, and the labels."""
     names = model.network.layers if layers else ()
     widths = sum(min(4096, model.network.channels(name)) for name in names)
     streamed = 4 * widths * len(loader.split) > SAMPLE_BYTES
-    parts: dict[str, list[Tensor]] = {"labels": [], "encoder": [], "head": [], "predicted": []}
-    kept: dict[str, Any] = {name: [] for name in names}
     classified = not isinstance(model.classifier, torch.nn.Identity)
 
     def forward(images: Tensor) -> dict[str, Tensor]:
         with model.network.taps(names) as taps:
             features = model.network(images)
         projected = model.head(features)
-        found = {"encoder": features.float(), "head": projected.float()}
+        # In the order of the data, so that an error names the first place that is not finite.
+        found = {f"layer {name}": taps.features[name].float() for name in names}
+        found |= {"encoder": features.float(), "head": projected.float()}
         if classified:
-            found["predicted"] = model.classifier(projected).argmax(1)
-        return found | {f"layer {name}": taps.features[name].float() for name in names}
+            found["classifier"] = model.classifier(projected).argmax(1, keepdim=True)
+        return found
 
-    for number, batch in enumerate(device_batches(loader, device)):
-        found = halving(forward, batch.images)
-        _raise_unless_finite(found, number)
-        parts["labels"].append(batch.labels)
-        for name in ("encoder", "head", *(["predicted"] if classified else [])):
-            parts[name].append(found[name])
-        for name in names:
-            layer = found[f"layer {name}"]
-            if not streamed:
-                kept[name].append(layer)
-                continue
-            if not kept[name]:
-                kept[name] = ClassStatistics(num_classes, layer.shape[1], scatter=True, device=device)
-            kept[name].update(layer, batch.labels)
-    seen: dict[str, Any] = {name: _gathered(torch.cat(rows)) for name, rows in parts.items() if rows}
-    seen.setdefault("predicted", None)
-    seen["layers"] = {
-        name: _gathered(torch.cat(rows)) if isinstance(rows, list) else _merged(rows) for name, rows in kept.items()
-    }
-    return seen
-
-
-def _raise_unless_finite(found: dict[str, Tensor], batch: int) -> None:
-    for name, matrix in sorted(found.items(), key=lambda item: not item[0].startswith("layer ")):
-        if not bool(matrix.isfinite().all()):
-            bad = int((~matrix.isfinite()).any(1).sum())
-            raise DataError(
-                f"{bad} of the {len(matrix)} feature vectors of batch {batch} hold NaN or infinity",
-                where=name if name.startswith("layer ") else f"the {name}'s output",
-                remedy="try a smaller --lr, or --precision fp32",
-            )
+    reading = read_split(
+        forward,
+        device_batches(loader, runtime.device),
+        len(loader.split),
+        runtime,
+        sinks={f"layer {name}": ClassSums(num_classes) for name in names} if streamed else None,
+        autocast=False,
+        identity=loader.split.identity,
+        place=lambda name: name if name.startswith("layer ") else f"the {name}'s output",
+        remedy="try a smaller --lr, or --precision fp32",
+    )
+    return reading.found, reading.labels
 
 
 def _class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -186,9 +166,10 @@ def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: in
     return values
 
 
-def _rows(seen: dict[str, Any], num_classes: int, in_full: bool, seed: int) -> list[dict[str, Any]]:
-    labels, rows = seen["labels"], []
-    for name, features in {**seen["layers"], PENULTIMATE: seen["encoder"]}.items():
+def _rows(seen: dict[str, Any], labels: Tensor, num_classes: int, in_full: bool, seed: int) -> list[dict[str, Any]]:
+    rows = []
+    layers = {name.removeprefix("layer "): found for name, found in seen.items() if name.startswith("layer ")}
+    for name, features in {**layers, PENULTIMATE: seen["encoder"]}.items():
         dim = features.dim if isinstance(features, ClassStatistics) else int(features.shape[1])
         if in_full:
             given = labels if isinstance(features, Tensor) else None
@@ -197,21 +178,3 @@ def _rows(seen: dict[str, Any], num_classes: int, in_full: bool, seed: int) -> l
         else:
             rows.append({"name": name, "dim": dim, **_metrics(features, labels, num_classes)})
     return rows
-
-
-def _several() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def _gathered(rows: Tensor) -> Tensor:
-    """All processes' rows on the host; their numbers may differ."""
-    rows = rows.cpu()
-    if not _several():
-        return rows
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, rows)
-    return torch.cat(parts)
-
-
-def _merged(statistics: ClassStatistics) -> ClassStatistics:
-    return statistics.all_reduce() if _several() else statistics

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
@@ -14,7 +13,7 @@ from ..models.heads import ProjectionHead
 from ..models.small import BUILDERS, build_small
 from .settings import PretrainSettings
 
-__all__ = ["PretrainModel", "build_loss", "build_network", "parameters_are_finite"]
+__all__ = ["PretrainModel", "build_loss", "build_network"]
 
 
 class PretrainModel(nn.Module):
@@ -58,9 +57,3 @@ def build_loss(settings: PretrainSettings, num_classes: int) -> CrossEntropy | R
         return SupCon(temperature=settings.temperature)
     kappa, m = rescaling(num_classes)
     return RescaledMSE(kappa=settings.kappa or kappa, m=settings.m or m)
-
-
-def parameters_are_finite(module: nn.Module) -> bool:
-    """Whether no parameter or buffer of a module is NaN or infinite."""
-    tensors = [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
-    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 
 from ..data import DataBundle
-from ..engine import Runtime, StopRequest
+from ..engine import Loop, Runtime, StopRequest
 from ..errors import DataError
 from ..runs import Plan, RunFolder
-from .pretrain import _open, _Work
+from .pretrain import PretrainRun, open_data
 from .settings import PretrainSettings
+from .task import plan_of
 
 __all__ = ["plan_pretrain"]
 
@@ -27,11 +28,12 @@ def plan_pretrain(data: str | Path | DataBundle, settings: PretrainSettings, *, 
         UsageError, DataError, SetupError: what the run itself would raise before it begins.
     """
     runtime = Runtime(settings.device, settings.precision)
-    work = _Work(
-        _open(data, settings, download, None), settings, runtime, RunFolder("dry-run"), StopRequest(), network=None
+    work = PretrainRun(
+        open_data(data, settings, download, None), settings, runtime, RunFolder("dry-run"), StopRequest(), network=None
     )
-    steps_an_epoch = len(work.loop.batches)
-    seconds = _seconds_per_step(work)
+    steps_an_epoch = len(work.batches)
+    loop = Loop(work.task, work.batches, plan_of(settings), runtime)
+    seconds = _seconds_per_step(loop, work.bundle.name)
     images = len(work.train) + len(work.bundle.test)
     per_image = seconds / min(settings.batch_size, len(work.train))
     measured = 1 + settings.epochs // settings.measure_every
@@ -39,26 +41,27 @@ def plan_pretrain(data: str | Path | DataBundle, settings: PretrainSettings, *, 
     lines = (
         f"data: {work.bundle.name}, {work.num_classes} classes, {len(work.train)} train, {len(work.bundle.test)} test",
         f"network: {work.network.name}, {parameters:,} parameters, input {work.network.size} px, on {runtime.device}",
-        f"training: {settings.epochs} epochs of {steps_an_epoch} steps, {work.loop.num_steps} steps in all, "
+        f"training: {settings.epochs} epochs of {steps_an_epoch} steps, {loop.num_steps} steps in all, "
         f"{seconds:.3g} s each; collapse measured {measured} times",
     )
     weights = parameters * 4
     return Plan(
         lines,
-        seconds * work.loop.num_steps + measured * images * per_image * _FORWARD_SHARE,
+        seconds * loop.num_steps + measured * images * per_image * _FORWARD_SHARE,
         disk_bytes=weights * (1 + 2 * settings.keep_checkpoints) + (2 << 20),
         basis="extrapolated from one measured step",
     )
 
 
-def _seconds_per_step(work: _Work) -> float:
+def _seconds_per_step(loop: Loop, data: str) -> float:
     """Time of a step after a first one, which also pays for what is set up once."""
     seconds = 0.0
+    loop.trained.train()
     for _ in range(2):
-        images, labels = next(iter(work.loop.batches.epoch(0, 0)), (None, None))
-        if images is None or labels is None:
-            raise DataError("no training batch can be made", where=work.bundle.name, remedy="check --batch-size")
+        batch = next(iter(loop.batches.epoch(0)), None)
+        if batch is None:
+            raise DataError("no training batch can be made", where=data, remedy="check --batch-size")
         began = time.perf_counter()
-        work.loop.take_step(images, labels)
+        loop.take_step(batch)
         seconds = time.perf_counter() - began
     return seconds

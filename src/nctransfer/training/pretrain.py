@@ -16,7 +16,19 @@ import torch
 from torch import nn
 
 from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, open_dataset
-from ..engine import Checkpoints, Journal, Listener, Runtime, StopRequest, is_out_of_memory, make_trackers
+from ..engine import (
+    Checkpoints,
+    Hooks,
+    Journal,
+    Listener,
+    PixelBatches,
+    Runtime,
+    StopRequest,
+    device_batches,
+    is_out_of_memory,
+    make_trackers,
+    train,
+)
 from ..errors import ResourceError, UsageError
 from ..losses import SupCon
 from ..models import Network, wrap_module
@@ -39,13 +51,12 @@ from ..runs import (
     save_tensors,
 )
 from .adversarial import robust_accuracy
-from .batches import TrainBatches, device_batches
 from .collapse import flatten, measure_collapse
-from .loop import Loop
 from .model import PretrainModel, build_loss, build_network
 from .settings import PretrainSettings, make_settings
+from .task import PretrainTask, plan_of
 
-__all__ = ["PretrainResult", "pretrain", "whole_train"]
+__all__ = ["PretrainResult", "PretrainRun", "open_data", "pretrain", "whole_train"]
 
 EVAL_BATCH = 500
 
@@ -117,8 +128,8 @@ def pretrain(
         if resume and (run.path / "result.json").is_file():
             return PretrainResult(run.path, run.result())
         try:
-            bundle = _open(data, settings, download, run.path / "skipped.csv" if runtime.is_main else None)
-            work = _Work(bundle, settings, runtime, run, stop, network)
+            bundle = open_data(data, settings, download, run.path / "skipped.csv" if runtime.is_main else None)
+            work = PretrainRun(bundle, settings, runtime, run, stop, network)
             trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
         except BaseException:
             if fresh and runtime.is_main:
@@ -144,9 +155,10 @@ def _config(data: str | Path | DataBundle, settings: PretrainSettings, network: 
     return {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
 
 
-def _open(
+def open_data(
     data: str | Path | DataBundle, settings: PretrainSettings, download: bool, skipped_csv: Path | None
 ) -> DataBundle:
+    """The data of a run, opened as its settings say."""
     if isinstance(data, DataBundle):
         return data
     return open_dataset(
@@ -191,7 +203,7 @@ def _told(report: dict[str, Any]) -> list[str]:
     return [note.removeprefix("warning:").strip() for note in notes]
 
 
-class _Work:
+class PretrainRun:
     """One run: its parts, put together once."""
 
     def __init__(
@@ -219,7 +231,7 @@ class _Work:
         self.loss = build_loss(settings, self.num_classes)
         self.preprocess = Preprocess(size=self.network.size)
         loader = self._loader(self.train, min(settings.batch_size, len(self.train)), shuffle=True, drop_last=True)
-        batches = TrainBatches(
+        self.batches = PixelBatches(
             loader,
             runtime.device,
             level=settings.augment,
@@ -227,15 +239,9 @@ class _Work:
             seed=settings.seed,
             settings=settings.augment_settings,
         )
-        self.loop = Loop(
-            self.model,
-            self.loss,
-            batches,
-            settings=settings,
-            runtime=runtime,
-            checkpoints=Checkpoints(run.checkpoints, settings.keep_checkpoints),
-            stop=stop,
-        )
+        self.task = PretrainTask(self.model, self.loss, settings, runtime)
+        self.checkpoints = Checkpoints(run.checkpoints, settings.keep_checkpoints)
+        self.stop = stop
         self.clean = {
             "train": self._loader(self.train, EVAL_BATCH),
             "test": self._loader(bundle.test, EVAL_BATCH),
@@ -256,19 +262,38 @@ class _Work:
 
     def carry_out(self, listeners: Sequence[Listener], resume: bool) -> PretrainResult:
         began = time.perf_counter()
-        restored = self.loop.restore() if resume else False
-        journal = Journal(self.run, listeners, keep_until=self.loop.step if restored else 0, write=self.runtime.is_main)
         if self.settings.epochs == 0:
+            journal = self._open_journal(listeners, 0)
             if not journal.records:
                 self._record({"epoch": 0, "step": 0, "seconds": 0.0}, journal)
         else:
-            self.loop.run(lambda report: self._record(dict(vars(report)), journal), reported=journal.epochs)
+            journal = self._train(listeners, resume)
         if self.runtime.is_main:
             self._save_encoder()
             self.run.write_result(self._result(journal, time.perf_counter() - began))
             write_report(self.run.path)
         self.runtime.wait()
         return PretrainResult(self.run.path, self.run.result())
+
+    def _train(self, listeners: Sequence[Listener], resume: bool) -> Journal:
+        journals: list[Journal] = []
+
+        def begin(step: int) -> int:
+            journals.append(self._open_journal(listeners, step))
+            return journals[0].epochs
+
+        hooks = Hooks(
+            checkpoints=self.checkpoints,
+            resume=resume,
+            stop=self.stop,
+            begin=begin,
+            epoch=lambda report: self._record(dict(vars(report)), journals[0]),
+        )
+        train(self.task, self.batches, plan_of(self.settings), self.runtime, hooks)
+        return journals[0]
+
+    def _open_journal(self, listeners: Sequence[Listener], step: int) -> Journal:
+        return Journal(self.run, listeners, keep_until=step, write=self.runtime.is_main)
 
     def _record(self, record: dict[str, Any], journal: Journal) -> None:
         """Complete an epoch's record by what is measured after it, and write it down. Epoch 0 is before training."""
@@ -279,7 +304,7 @@ class _Work:
                 raise
             raise ResourceError(
                 f"out of memory while the network was measured after epoch {record['epoch']}",
-                where=self.loop.checkpoints.describe(),
+                where=self.checkpoints.describe(),
                 remedy="free some memory, or leave out --measure-layers",
             ) from error
         if isinstance(self.loss, SupCon):
@@ -294,7 +319,7 @@ class _Work:
                 measure_collapse(
                     self.model,
                     self.clean,
-                    self.runtime.device,
+                    self.runtime,
                     num_classes=self.num_classes,
                     layers=self.settings.measure_layers,
                     in_full=last,
@@ -358,7 +383,7 @@ class _Work:
             loss_arguments={name: value for name, value in vars(self.loss).items() if isinstance(value, float)},
             settings=self.settings.model_dump(mode="json"),
             splits=SplitSizes(train=len(self.train), test=len(self.bundle.test)),
-            steps=self.loop.num_steps,
+            steps=len(self.batches) * self.settings.epochs,
             final=EpochRow.model_validate({name: value for name, value in final.items() if name != "layers"}),
             layers=tuple(LayerRow.model_validate(row) for row in final.get("layers") or []),
             history=tuple(EpochRow.model_validate(record) for record in journal.records),
