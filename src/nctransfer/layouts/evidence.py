@@ -28,7 +28,7 @@ __all__ = ["Undecided", "batch_axes", "channel_axis", "choose_path", "layout_fro
 
 Shape = tuple[int, ...]
 _PREFERRED = ("last_hidden_state", "hidden_states", "hidden_state", "x", "features")
-_MOST_VECTORS = 24
+_MOST_VECTORS = 10
 
 
 class Undecided(Exception):
@@ -137,9 +137,10 @@ def votes(run: Callable[[], Tensor], parameters: Iterable[Tensor], batch: int) -
             parameter.copy_(kept)
             if bool(moved.isfinite().all()) and float(moved.max()) > 0:
                 reached |= moved > 1e-4 * moved.max()
-        axis = _single_axis(reached, batch, max(parameter.shape) if _is_vector(parameter) else parameter.shape[0])
-        if axis is not None:
-            found.add(axis)
+            axis = _single_axis(reached, batch, max(parameter.shape) if _is_vector(parameter) else parameter.shape[0])
+            if axis is not None:
+                found.add(axis)
+                break
     return found
 
 
