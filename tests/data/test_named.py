@@ -140,12 +140,12 @@ def test_a_missing_set_names_the_place(no_named_data, name):
 
 
 def test_a_download_that_fails_leaves_nothing(no_named_data, monkeypatch):
-    def fail(self):
-        (no_named_data / "half").write_bytes(b"half a file")
-        (no_named_data / "half").rename(f"{self.root}/dtd")
+    def fail(url, download_root, **options):
+        Path(download_root).mkdir(parents=True, exist_ok=True)
+        (Path(download_root) / "half").write_bytes(b"half a file")
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(torchvision.datasets.DTD, "_download", fail)
+    monkeypatch.setattr("torchvision.datasets.dtd.download_and_extract_archive", fail)
     with pytest.raises(SetupError, match=r"could not be downloaded.*no network"):
         open_dataset("dtd")
     assert list(no_named_data.iterdir()) == []

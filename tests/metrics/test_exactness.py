@@ -9,12 +9,19 @@ from nctransfer import metrics
 from nctransfer.errors import DataError
 
 
+@pytest.fixture
+def short_products(monkeypatch):
+    """Small problems as large ones are measured: products in float32."""
+    monkeypatch.setattr("nctransfer.metrics.inputs.FEW_NUMBERS", 0)
+    monkeypatch.setattr("nctransfer.metrics.statistics.FEW_PRODUCTS", 0)
+
+
 def rotated(rng, rows, dim):
     return np.linalg.qr(rng.normal(size=(dim, dim)))[0][:, : rows.shape[1]] @ rows.T
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_mean_spectrum_that_spans_a_million(dtype):
+def test_mean_spectrum_that_spans_a_million(dtype, short_products):
     rng = np.random.default_rng(0)
     means = (
         np.linalg.qr(rng.normal(size=(5, 4)))[0] * np.logspace(0, -6, 4) @ np.linalg.qr(rng.normal(size=(8, 4)))[0].T
@@ -26,7 +33,7 @@ def test_mean_spectrum_that_spans_a_million(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_spread_a_millionth_of_the_means(dtype):
+def test_spread_a_millionth_of_the_means(dtype, short_products):
     rng = np.random.default_rng(1)
     labels = np.arange(60) % 4
     features = (rng.normal(size=(4, 10))[labels] + 1e-6 * rng.normal(size=(60, 10))).astype(dtype)
@@ -45,7 +52,7 @@ def test_large_common_offset():
     assert metrics.nc1(features, labels) == pytest.approx(reference.nc1_precise(features, labels), rel=1e-6)
 
 
-def test_thin_direction_within_classes_needs_the_second_look_in_float64():
+def test_thin_direction_within_classes_needs_the_second_look_in_float64(short_products):
     # Along the third axis the classes hardly differ and hardly vary, beside a spread a million times larger elsewhere.
     rng = np.random.default_rng(3)
     labels = np.arange(300) % 3
@@ -87,7 +94,7 @@ def test_single_samples_beside_large_classes():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
-def test_zero_spread_is_zero(dtype):
+def test_zero_spread_is_zero(dtype, short_products):
     simplex = (torch.eye(6, dtype=torch.float64) - 1 / 6).to(dtype)
     features, labels = simplex.repeat(7, 1), torch.arange(42) % 6
     collapse = metrics.measure(features, labels, permutations=0)
@@ -101,7 +108,7 @@ def test_zero_spread_is_zero(dtype):
     assert collapse.class_separation == pytest.approx(1, abs=1e-12)
 
 
-def test_autocast_and_bfloat16_products_change_nothing():
+def test_autocast_and_bfloat16_products_change_nothing(short_products):
     rng = np.random.default_rng(7)
     labels = np.arange(200) % 4
     features = torch.from_numpy((rng.normal(size=(4, 96))[labels] + rng.normal(size=(200, 96))).astype(np.float32))
@@ -137,7 +144,7 @@ def test_one_coinciding_pair_leaves_nc1_and_takes_cdnv():
 
 
 @pytest.mark.parametrize("size", [1e-35, 1e-20, 1e20, 1e35])
-def test_float32_features_whose_squares_leave_float32(size):
+def test_float32_features_whose_squares_leave_float32(size, short_products):
     rng = np.random.default_rng(9)
     labels = np.arange(80) % 4
     features = ((rng.normal(size=(4, 10))[labels] + 0.5 * rng.normal(size=(80, 10))) * size).astype(np.float32)
@@ -149,7 +156,7 @@ def test_float32_features_whose_squares_leave_float32(size):
     assert metrics.nc1_null(features, labels).mean == pytest.approx(metrics.nc1_null(upcast, labels).mean, rel=1e-4)
 
 
-def test_wide_features_need_no_float64_product(monkeypatch):
+def test_wide_features_need_no_float64_product(monkeypatch, short_products):
     from nctransfer.metrics import variability
 
     rng = np.random.default_rng(10)
@@ -207,12 +214,12 @@ def test_small_problems_agree_to_the_ninth_digit_however_they_are_read(name, dty
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-15, 1.0, 1e15, 1e30])
-def test_streamed_scatter_of_many_float32_rows_at_any_scale(size):
-    # Above FEW_PRODUCTS, so that the products run in float32, where squares of such numbers under- or overflow.
+def test_streamed_scatter_of_many_float32_rows_at_any_scale(size, short_products):
+    # The products run in float32, where squares of such numbers under- or overflow.
     rng = np.random.default_rng(11)
     labels = np.arange(1200) % 4
-    plain = (rng.normal(size=(4, 512))[labels] + rng.normal(size=(1200, 512))).astype(np.float32)
+    plain = (rng.normal(size=(4, 64))[labels] + rng.normal(size=(1200, 64))).astype(np.float32)
     features = (plain * np.float32(size)).astype(np.float32)
-    statistics = metrics.ClassStatistics(4, 512, scatter=True)
+    statistics = metrics.ClassStatistics(4, 64, scatter=True)
     statistics.update(features, labels)
     assert metrics.nc1(statistics) == pytest.approx(metrics.nc1(features.astype(np.float64), labels), rel=1e-7)

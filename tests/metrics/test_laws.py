@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nctransfer import metrics
@@ -49,8 +49,8 @@ def draw(seed):
 @given(seed=st.integers(0, 2**32))
 def test_unchanged(name, change, seed):
     features, labels, rng = draw(seed)
-    if name in ("equiangularity", "etf_angle_error") and labels.max() == 1:
-        return
+    # Two centred means are opposite to each other whatever the features: nothing is left to compare.
+    assume(name not in ("equiangularity", "etf_angle_error") or labels.max() > 1)
     function = getattr(metrics, name)
     before, after = function(features, labels), function(*CHANGES[change](features, labels, rng))
     assert after == pytest.approx(before, rel=1e-6, abs=1e-9)

@@ -68,8 +68,6 @@ class StatisticsMachine(RuleBasedStateMachine):
 
     @invariant()
     def equals_the_list(self):
-        if not hasattr(self, "statistics"):
-            return
         total = np.zeros((DIM, DIM))
         for label in range(CLASSES):
             rows = self.features[self.labels == label]

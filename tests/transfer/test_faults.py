@@ -48,15 +48,14 @@ def test_other_errors_are_not_taken_for_a_full_memory():
         halving(forward, torch.zeros(4, 3))
 
 
-def test_training_out_of_memory_says_what_to_try(striped, small_network, tmp_path, monkeypatch):
-    from nctransfer.transfer import fitting
+def test_training_out_of_memory_says_what_to_try(striped, small_network, tmp_path):
+    def full_while_training(module, arguments, output):
+        if torch.is_grad_enabled() and module.training:
+            raise torch.OutOfMemoryError("CUDA out of memory")
 
-    def full(*arguments):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(fitting, "_step", full)
+    small_network.encoder.register_forward_hook(full_while_training)
     with pytest.raises(ResourceError, match="smaller --batch-size"):
-        tune(striped, small_network, method="linear", out=tmp_path / "r", lr=0.01, epochs=1, augment=1)
+        tune(striped, small_network, method="full", out=tmp_path / "r", lr=0.01, epochs=1, augment=1)
 
 
 def test_features_that_are_not_finite_name_layer_and_image(striped):
