@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
-from ..transfer.settings import TransferSettings, settings_from
+from ..transfer import TransferSettings, settings_from
 from .generate import with_settings
 from .options import Data
 

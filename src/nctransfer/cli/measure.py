@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import DataError, UsageError
-from ..transfer.settings import TransferSettings
+from ..transfer import TransferSettings
 from .generate import with_settings
 
 __all__ = ["register"]
@@ -124,7 +124,7 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool, what: str = "samples"
     from rich.console import Console
     from rich.table import Table
 
-    from ..metrics.words import WORDS, verdict
+    from ..metrics import WORDS, verdict
 
     console = Console()
     for name, numbers in layers.items():

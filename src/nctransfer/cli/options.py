@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from ..errors import DataError, UsageError
 from ..settings import Settings, facts_of
-from ..transfer.settings import TransferSettings
+from ..transfer import TransferSettings
 from .generate import from_gib
 
 __all__ = ["Config", "Data", "DryRun", "Models", "Overwrite", "Resume", "Seeds", "Set", "collect", "out_option"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..settings import build
-from ..studies.settings import PaperSettings
+from ..studies import PaperSettings
 from .generate import with_settings
 from .options import Config, DryRun, Set, collect, out_option
 
@@ -34,8 +34,7 @@ def list_studies() -> None:
     from rich.text import Text
 
     from ..runs import duration
-    from ..studies.catalogue import STUDIES, cells_of, minutes
-    from ..studies.scales import SCALES
+    from ..studies import SCALES, STUDIES, cells_of, minutes
 
     table = Table("Study", *SCALES, title="About what a seed of each costs alone; shared cells are computed once")
     for column in table.columns[1:]:

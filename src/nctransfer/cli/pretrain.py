@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
-from ..training.settings import PretrainSettings, make_settings
+from ..training import PretrainSettings, make_settings
 from .generate import with_settings
 from .options import Config, Data, DryRun, Overwrite, Resume, Set, collect, out_option
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..transfer.settings import TransferSettings
+from ..transfer import TransferSettings
 from .generate import with_settings
 from .options import Config, Data, DryRun, Models, Overwrite, Resume, Seeds, Set, collect, out_option
 

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from .loaders import Batch, PixelLoader, pixels_of
     from .named import NAMES, find_named, search_folders
     from .narrow import narrow
-    from .opening import (
-        bundle_from_arrays,
-        bundle_from_torch,
-        open_dataset,
-    )
+    from .opening import bundle_from_arrays, bundle_from_torch, open_dataset
     from .order import batch_rows, random_order
     from .preprocess import Preprocess
     from .splits import DataBundle, ImageSplit

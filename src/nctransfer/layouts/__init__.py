@@ -7,16 +7,18 @@ needs them where it watches somebody else's training loop.
 
 from __future__ import annotations
 
-from .evidence import Undecided, batch_axes, channel_axis, choose_path, layout_from_call
+from .evidence import Undecided, batch_axes, block_axis, channel_axis, choose_path, layout_from_call, upstream_axis
 from .layout import Layout, detached, tensors_in
 
 __all__ = [
     "Layout",
     "Undecided",
     "batch_axes",
+    "block_axis",
     "channel_axis",
     "choose_path",
     "detached",
     "layout_from_call",
     "tensors_in",
+    "upstream_axis",
 ]

@@ -5,39 +5,38 @@ Needs torch and NumPy, and nothing else but for saving statistics (safetensors) 
 
 from __future__ import annotations
 
-from .calibration import nc1_calibrated
-from .classifier import ncc_agreement, self_duality
-from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
-from .measure import METRICS, Collapse, measure
-from .noise_floor import NoiseFloor, nc1_null
-from .plane import CollapsePlane, collapse_plane
-from .rank import numerical_rank
-from .statistics import ClassStatistics
-from .training import CollapseLogger, collapse_callback, collapse_metric
-from .variability import cdnv, class_separation, nc1, vci
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "METRICS",
-    "ClassStatistics",
-    "Collapse",
-    "CollapseLogger",
-    "CollapsePlane",
-    "NoiseFloor",
-    "cdnv",
-    "class_separation",
-    "collapse_callback",
-    "collapse_metric",
-    "collapse_plane",
-    "equiangularity",
-    "equinorm",
-    "etf_angle_error",
-    "etf_error",
-    "measure",
-    "nc1",
-    "nc1_calibrated",
-    "nc1_null",
-    "ncc_agreement",
-    "numerical_rank",
-    "self_duality",
-    "vci",
-]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .calibration import nc1_calibrated
+    from .classifier import ncc_agreement, self_duality
+    from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
+    from .layers import measure_layer
+    from .measure import METRICS, Collapse, measure
+    from .noise_floor import NoiseFloor, nc1_null
+    from .plane import CollapsePlane, collapse_plane
+    from .rank import numerical_rank
+    from .statistics import ClassStatistics
+    from .training import CollapseLogger, collapse_callback, collapse_metric
+    from .variability import cdnv, class_separation, nc1, vci
+    from .words import WORDS, verdict
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "calibration": ["nc1_calibrated"],
+        "classifier": ["ncc_agreement", "self_duality"],
+        "geometry": ["equiangularity", "equinorm", "etf_angle_error", "etf_error"],
+        "layers": ["measure_layer"],
+        "measure": ["METRICS", "Collapse", "measure"],
+        "noise_floor": ["NoiseFloor", "nc1_null"],
+        "plane": ["CollapsePlane", "collapse_plane"],
+        "rank": ["numerical_rank"],
+        "statistics": ["ClassStatistics"],
+        "training": ["CollapseLogger", "collapse_callback", "collapse_metric"],
+        "variability": ["cdnv", "class_separation", "nc1", "vci"],
+        "words": ["WORDS", "verdict"],
+    },
+)

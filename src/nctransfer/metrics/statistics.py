@@ -207,7 +207,7 @@ class ClassStatistics:
         """
         from safetensors.torch import save
 
-        from ..runs.atomic import write_bytes
+        from ..runs import write_bytes
 
         header = {"kind": "ClassStatistics", "precise": json.dumps(self.precise)}
         write_bytes(Path(path), save({name: value.cpu() for name, value in self.state_dict().items()}, header))

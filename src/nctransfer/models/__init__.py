@@ -6,19 +6,30 @@ Shapes: images ``(B, 3, H, W)``, uint8 or float in [0, 1]; features ``(B, D)``; 
 
 from __future__ import annotations
 
-from .cut import Cut
-from .load import load_network
-from .networks import Network, copy_module, wrap_module
-from .offline import offline_weights
-from .taps import LayerTaps, pool_features
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Cut",
-    "LayerTaps",
-    "Network",
-    "copy_module",
-    "load_network",
-    "offline_weights",
-    "pool_features",
-    "wrap_module",
-]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .cut import Cut
+    from .encoders import network_from_manifest
+    from .heads import ProjectionHead
+    from .load import load_network
+    from .networks import PENULTIMATE, Network, copy_module, wrap_module
+    from .offline import offline_weights
+    from .small import BUILDERS, build_small
+    from .taps import LayerTaps, pool_features
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "cut": ["Cut"],
+        "encoders": ["network_from_manifest"],
+        "heads": ["ProjectionHead"],
+        "load": ["load_network"],
+        "networks": ["PENULTIMATE", "Network", "copy_module", "wrap_module"],
+        "offline": ["offline_weights"],
+        "small": ["BUILDERS", "build_small"],
+        "taps": ["LayerTaps", "pool_features"],
+    },
+)

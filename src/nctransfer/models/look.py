@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import NCTransferError
-from ..layouts import Layout, Undecided, batch_axes, channel_axis, choose_path, tensors_in
-from ..layouts.evidence import block_axis, upstream_axis
+from ..layouts import Layout, Undecided, batch_axes, block_axis, channel_axis, choose_path, tensors_in, upstream_axis
 
 __all__ = ["Look", "kept_modes", "look_inside"]
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from .collapse_picture import draw_collapse
-from .page import write_report, write_text
+from typing import TYPE_CHECKING
 
-__all__ = ["draw_collapse", "write_report", "write_text"]
+from ..fronts import lazy_front
+
+if TYPE_CHECKING:
+    from .collapse_picture import draw_collapse
+    from .page import write_report, write_text
+
+__all__ = lazy_front(
+    __name__,
+    {
+        "collapse_picture": ["draw_collapse"],
+        "page": ["write_report", "write_text"],
+    },
+)

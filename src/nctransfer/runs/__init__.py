@@ -6,6 +6,7 @@ from .atomic import write_bytes, write_json
 from .checkpoint import load_tensors, load_weights_file, save_tensors, sha256
 from .environment import describe_environment
 from .folder import RunFolder
+from .ledger import Ledger
 from .lock import LOCK_FILES, FolderLock
 from .plan import Plan, duration
 from .reading import KINDS, RunRecord, load_run, read_json, read_record
@@ -80,6 +81,7 @@ __all__ = [
     "ImageSizes",
     "LayerAfter",
     "LayerRow",
+    "Ledger",
     "Mark",
     "Measured",
     "Member",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..fronts import lazy_front
 
 if TYPE_CHECKING:
-    from .catalogue import STUDIES, get_studies
+    from .catalogue import STUDIES, cells_of, get_studies, minutes
     from .plan import plan_studies
     from .runner import report_studies, run_studies
     from .scales import SCALES, get_scale
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = lazy_front(
     __name__,
     {
-        "catalogue": ["STUDIES", "get_studies"],
+        "catalogue": ["STUDIES", "cells_of", "get_studies", "minutes"],
         "plan": ["plan_studies"],
         "runner": ["report_studies", "run_studies"],
         "scales": ["SCALES", "get_scale"],

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ..engine import Watch
 from ..errors import LockedError, NCTransferError, PreemptedError, UsageError
-from ..runs import FolderLock, describe_environment
-from ..runs.folder import RunFolder
+from ..runs import FolderLock, RunFolder, describe_environment
 from .cells import Cell
 from .deadline import Deadline
 from .store import Store

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LockedError, UsageError
-from ..runs import LOCK_FILES, FolderLock, write_json
-from ..runs.folder import RunFolder
+from ..runs import LOCK_FILES, FolderLock, RunFolder, write_json
 from .scales import Scale
 from .store import read_record
 

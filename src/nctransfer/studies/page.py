@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..report import write_report, write_text
-from ..runs import describe_environment, write_json
-from ..runs.folder import RunFolder
+from ..runs import RunFolder, describe_environment, write_json
 from .catalogue import STUDIES, cells_of, minutes
 from .folder import locked, stored
 from .scales import Scale

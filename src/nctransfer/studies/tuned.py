@@ -7,14 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..transfer import Protocol, TunedNetwork
-from ..transfer.choose import Choice
-from ..transfer.evaluate import cached_accuracy, run_split
-from ..transfer.features import measure_features
-from ..transfer.fitting import Diverged, FitOutcome
-from ..transfer.mechanism import model_mechanism
-from ..transfer.tuning import train_method
-from ..transfer.workbench import Workbench
+from ..transfer import (
+    Choice,
+    Diverged,
+    FitOutcome,
+    Protocol,
+    TunedNetwork,
+    Workbench,
+    cached_accuracy,
+    measure_features,
+    model_mechanism,
+    run_split,
+    train_method,
+)
 
 __all__ = ["tune_by_protocol"]
 

@@ -9,20 +9,14 @@ from typing import Any
 
 import torch
 
-from ..data import AugmentSettings, DataBundle, narrow, open_dataset
-from ..data.named import search_folders
+from ..data import AugmentSettings, DataBundle, narrow, open_dataset, search_folders
 from ..engine import Watch
 from ..errors import SetupError
 from ..probes import choose_probe
-from ..runs.ledger import Ledger
+from ..runs import Ledger
 from ..scores import NEEDS_SOURCE, SCORES, score_all
 from ..training import pretrain
-from ..transfer.choose import Chooser
-from ..transfer.evaluate import run_split
-from ..transfer.features import LayerFeatures, measure_features
-from ..transfer.settings import settings_from
-from ..transfer.tuning import train_method
-from ..transfer.workbench import Workbench
+from ..transfer import Chooser, LayerFeatures, Workbench, measure_features, run_split, settings_from, train_method
 from .cells import Cell
 from .tuned import tune_by_protocol
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .adversarial import pgd, robust_accuracy
     from .plan import plan_pretrain
     from .pretrain import PretrainResult, pretrain
-    from .settings import PretrainSettings
+    from .settings import PretrainSettings, make_settings
 
 __all__ = lazy_front(
     __name__,
@@ -19,7 +19,7 @@ __all__ = lazy_front(
         "adversarial": ["pgd", "robust_accuracy"],
         "plan": ["plan_pretrain"],
         "pretrain": ["PretrainResult", "pretrain"],
-        "settings": ["PretrainSettings"],
+        "settings": ["PretrainSettings", "make_settings"],
         "task": ["sgdr"],
     },
 )

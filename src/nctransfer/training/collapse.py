@@ -10,9 +10,8 @@ from torch import Tensor
 from ..data import PixelLoader
 from ..engine import ClassSums, Runtime, device_batches, read_split
 from ..errors import DataError
-from ..metrics import ClassStatistics, cdnv, nc1
-from ..metrics.layers import measure_layer
-from ..models.networks import PENULTIMATE
+from ..metrics import ClassStatistics, cdnv, measure_layer, nc1
+from ..models import PENULTIMATE
 from ..runs import LayerRow
 from .model import PretrainModel
 

@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..losses import CrossEntropy, RescaledMSE, SupCon, rescaling
-from ..models import Network, load_network, wrap_module
-from ..models.heads import ProjectionHead
-from ..models.small import BUILDERS, build_small
+from ..models import BUILDERS, Network, ProjectionHead, build_small, load_network, wrap_module
 from .settings import PretrainSettings
 
 __all__ = ["PretrainModel", "build_loss", "build_network"]

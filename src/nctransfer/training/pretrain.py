@@ -31,8 +31,7 @@ from ..engine import (
 )
 from ..errors import ResourceError, UsageError
 from ..losses import SupCon
-from ..models import Network, wrap_module
-from ..models.heads import ProjectionHead
+from ..models import Network, ProjectionHead, wrap_module
 from ..report import write_report
 from ..runs import (
     LOCK_FILES,

@@ -9,9 +9,14 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from ..engine import Watch
     from .api import auto, probe, tune
+    from .choose import Choice, Chooser
+    from .evaluate import cached_accuracy, run_split
+    from .features import LayerFeatures, measure_features
+    from .fitting import Diverged, FitOutcome
     from .grid import run_grid
     from .handover import load_classifier, save_classifier
     from .layer_collapse import layer_collapse
+    from .mechanism import model_mechanism
     from .methods import METHODS, TuningMethod, find_method, register
     from .plan import plan_run
     from .predict import Prediction, predict
@@ -19,14 +24,21 @@ if TYPE_CHECKING:
     from .result import RunResult
     from .settings import METHOD_NAMES, TransferSettings, settings_from
     from .tuned import TunedNetwork
+    from .tuning import train_method
+    from .workbench import Workbench
 
 __all__ = lazy_front(
     __name__,
     {
         "api": ["Watch", "auto", "probe", "tune"],
+        "choose": ["Choice", "Chooser"],
+        "evaluate": ["cached_accuracy", "run_split"],
+        "features": ["LayerFeatures", "measure_features"],
+        "fitting": ["Diverged", "FitOutcome"],
         "grid": ["run_grid"],
         "handover": ["load_classifier", "save_classifier"],
         "layer_collapse": ["layer_collapse"],
+        "mechanism": ["model_mechanism"],
         "methods": ["METHODS", "TuningMethod", "find_method", "register"],
         "plan": ["plan_run"],
         "predict": ["Prediction", "predict"],
@@ -34,5 +46,7 @@ __all__ = lazy_front(
         "result": ["RunResult"],
         "settings": ["METHOD_NAMES", "TransferSettings", "settings_from"],
         "tuned": ["TunedNetwork"],
+        "tuning": ["train_method"],
+        "workbench": ["Workbench"],
     },
 )

@@ -17,7 +17,7 @@ import torch
 
 from ..errors import DataError
 from ..metrics import nc1
-from ..runs.ledger import Ledger
+from ..runs import Ledger
 from .batches import AugmentedPixels
 from .evaluate import cached_accuracy, run_split, tuned_features
 from .fitting import Diverged, Fit, FitOutcome, fit

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data import PixelLoader
 from ..engine import Runtime, halving
-from ..models.networks import PENULTIMATE
+from ..models import PENULTIMATE
 from .features import LayerFeatures
 from .tuned import TunedNetwork
 

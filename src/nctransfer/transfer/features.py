@@ -16,9 +16,8 @@ from torch import Tensor
 from ..data import PixelLoader
 from ..engine import Runtime, halving
 from ..errors import DataError
-from ..metrics.layers import measure_layer
-from ..models import Network
-from ..models.networks import PENULTIMATE
+from ..metrics import measure_layer
+from ..models import PENULTIMATE, Network
 from ..runs import LayerRow
 
 __all__ = ["LayerFeatures", "extract_features", "measure_features"]

@@ -9,8 +9,7 @@ from torch import nn
 
 from ..data import DataBundle, Preprocess
 from ..errors import CheckpointError, UsageError
-from ..models import Network
-from ..models.encoders import network_from_manifest
+from ..models import Network, network_from_manifest
 from ..runs import load_tensors, save_tensors
 from .methods import METHODS
 from .tuned import TunedNetwork

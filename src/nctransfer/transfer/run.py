@@ -27,6 +27,7 @@ from ..runs import (
     Hardware,
     LayerAfter,
     LayerRow,
+    Ledger,
     MethodRow,
     Mistake,
     ModelFacts,
@@ -38,7 +39,6 @@ from ..runs import (
     describe_environment,
     load_tensors,
 )
-from ..runs.ledger import Ledger
 from .choose import Choice, Chooser
 from .features import measure_features
 from .handover import save_classifier
