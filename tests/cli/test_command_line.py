@@ -67,6 +67,7 @@ def test_refusals(words, code, parts, tmp_path):
     assert answer.returncode == code, answer.stderr
     assert answer.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in answer.stderr
+    assert list(tmp_path.iterdir()) == []  # a run that is refused leaves no folder behind
     for part in parts:
         assert part in answer.stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,17 @@ from .lock import LOCK_FILES, FolderLock
 from .record import Record
 
 __all__ = ["RunFolder"]
+
+_REPLACED = ".replaced"
+_NO_CONTENT = (*LOCK_FILES, _REPLACED)
+_AT_THE_START = ("config.json", "environment.json", "skipped.csv", "checkpoints")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 class RunFolder:
@@ -31,6 +43,8 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._lock = FolderLock(self.path)
+        self._made: list[Path] = []  # folders that this run made, the innermost first
+        self._began_empty = self._writes = False
 
     @classmethod
     def create(
@@ -44,11 +58,15 @@ class RunFolder:
             resume: Go on with a run that stands there.
             overwrite: Remove a *run* that stands there. A folder that holds anything else is never removed.
 
+        A run that is refused before it has computed anything (a misspelt layer, data that cannot be read) leaves the disk
+        as it was: leaving the ``with`` block by an exception takes the folder back, or puts the overwritten run back.
+
         Raises:
             UsageError: the folder is not empty and neither flag was given; or the stored configuration differs.
             LockedError: a live process works in it.
         """
         run = cls(path)
+        run._made = [folder for folder in (run.path, *run.path.parents) if not folder.exists()]
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             run._lock.acquire()
@@ -67,7 +85,7 @@ class RunFolder:
         return run
 
     def _prepare(self, config: dict[str, Any], resume: bool, overwrite: bool) -> None:
-        present = [entry.name for entry in self.path.iterdir() if entry.name not in LOCK_FILES]
+        present = [entry.name for entry in self.path.iterdir() if entry.name not in _NO_CONTENT]
         stored = self._read("config.json")
         if present and overwrite and not resume:
             if stored is None:
@@ -76,22 +94,16 @@ class RunFolder:
                     where=str(self.path),
                     remedy="choose another --out",
                 )
-            for name in present:
-                entry = self.path / name
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
+            self._set_aside(present)
             stored, present = None, []
         if present and not resume:
-            raise UsageError(
-                "the folder is not empty",
-                where=str(self.path),
-                remedy="choose another --out, go on with --resume, or replace it with --overwrite",
-            )
+            raise self._occupied(stored, config)
+        self._began_empty, self._writes = not present, True
         plain = to_plain(config)
         if stored is not None and stored != plain:
             changed = sorted(key for key in {*stored, *plain} if stored.get(key) != plain.get(key))
+            if "verb" in changed:
+                raise self._occupied(stored, config)
             raise UsageError(
                 f"the run was started with other settings: {', '.join(changed)}",
                 where=str(self.path / "config.json"),
@@ -100,6 +112,54 @@ class RunFolder:
         (self.path / "checkpoints").mkdir(exist_ok=True)
         write_json(self.path / "config.json", plain)
         write_json(self.path / "environment.json", describe_environment())
+
+    def _occupied(self, stored: Any, config: dict[str, Any]) -> UsageError:
+        """What stands in the folder, and what can be done about it."""
+        if not isinstance(stored, dict):
+            return UsageError("the folder is not empty", where=str(self.path), remedy="choose another --out")
+        there, asked = stored.get("verb", "other"), config.get("verb")
+        if asked is not None and there != asked:
+            return UsageError(
+                f"the folder is not empty: it holds a run of `{there}`, not of `{asked}`",
+                where=str(self.path),
+                remedy="choose another --out, or replace that run with --overwrite",
+            )
+        state = "finished" if (self.path / "result.json").is_file() else "unfinished"
+        return UsageError(
+            f"the folder is not empty: it holds {'an' if state == 'unfinished' else 'a'} {state} run",
+            where=str(self.path),
+            remedy="choose another --out, go on with --resume, or replace it with --overwrite",
+        )
+
+    def _set_aside(self, names: list[str]) -> None:
+        """Keep the run that is to be overwritten until the new one has begun."""
+        aside = self.path / _REPLACED
+        _remove(aside)
+        aside.mkdir()
+        for name in names:
+            (self.path / name).rename(aside / name)
+
+    def _is_untouched(self) -> bool:
+        """Whether nothing was computed yet: only what every run writes at its start lies here."""
+        names = {entry.name for entry in self.path.iterdir()} - {*_NO_CONTENT, *_AT_THE_START}
+        return not names and not any(self.checkpoints.iterdir() if self.checkpoints.is_dir() else ())
+
+    def _take_back(self) -> None:
+        """Leave the disk as it was before this run."""
+        for name in _AT_THE_START:
+            _remove(self.path / name)
+        aside = self.path / _REPLACED
+        if aside.is_dir():
+            for entry in aside.iterdir():
+                entry.rename(self.path / entry.name)
+            aside.rmdir()
+        self._lock.release()
+        if self.path in self._made:
+            for name in LOCK_FILES:
+                _remove(self.path / name)
+            for folder in self._made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     @property
     def checkpoints(self) -> Path:
@@ -146,13 +206,17 @@ class RunFolder:
         return records
 
     def close(self) -> None:
-        """Release the lock."""
+        """Release the lock, and drop the run that this one replaced."""
+        if self._writes:
+            _remove(self.path / _REPLACED)
         self._lock.release()
 
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object = None, *exception: object) -> None:
+        if kind is not None and self._began_empty and self._is_untouched():
+            self._take_back()
         self.close()
 
     def _read(self, name: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import warnings
 from collections.abc import Sequence
@@ -34,7 +33,6 @@ from ..losses import SupCon
 from ..models import Network, ProjectionHead, wrap_module
 from ..report import write_report
 from ..runs import (
-    LOCK_FILES,
     SCHEMA_VERSION,
     Cost,
     DataReport,
@@ -118,22 +116,15 @@ def pretrain(
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         config = _config(data, settings, network)
-        folder = Path(out)
-        fresh = not folder.exists() or not any(entry.name not in LOCK_FILES for entry in folder.iterdir())
         run = RunFolder(out)
         if runtime.is_main:
             run = stack.enter_context(RunFolder.create(out, config=config, resume=resume, overwrite=overwrite))
         runtime.wait()
         if resume and (run.path / "result.json").is_file():
             return PretrainResult(run.path, run.result())
-        try:
-            bundle = open_data(data, settings, download, run.path / "skipped.csv" if runtime.is_main else None)
-            work = PretrainRun(bundle, settings, runtime, run, stop, network)
-            trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
-        except BaseException:
-            if fresh and runtime.is_main:
-                _undo(run.path)
-            raise
+        bundle = open_data(data, settings, download, run.path / "skipped.csv" if runtime.is_main else None)
+        work = PretrainRun(bundle, settings, runtime, run, stop, network)
+        trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
         heard = [*listeners, *trackers] if runtime.is_main else []
         for listener in heard:
             stack.callback(listener.close)
@@ -168,13 +159,6 @@ def open_data(
         skipped_csv=skipped_csv,
         download=download,
     )
-
-
-def _undo(folder: Path) -> None:
-    """Take back what a run wrote into an empty folder before it found that it cannot begin."""
-    for name in ("config.json", "environment.json", "skipped.csv"):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def whole_train(bundle: DataBundle) -> ImageSplit:

@@ -122,7 +122,7 @@ class _Desk:
 
     def __exit__(self, *exception: object) -> None:
         if self.run is not None:
-            self.run.close()
+            self.run.__exit__(*exception)
 
     @property
     def checkpoints(self) -> Path:
