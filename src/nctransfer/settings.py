@@ -147,7 +147,8 @@ def _usage_error(model: type[Settings], error: ValidationError, where: str) -> U
         given = str(first["input"])
         near = near_names(given, [str(choice) for choice in allowed])
         remedy = near if near.startswith("did") else f"known: {', '.join(map(str, allowed))}"
-        kind = "value" if "_" in name else name.removesuffix("s")
+        several = _holds_a_tuple(model.model_fields[key].annotation)
+        kind = "value" if "_" in name else name.removesuffix("s") if several else name
         return UsageError(f"unknown {kind} {given!r}", where=place, remedy=remedy)
     must = first["msg"].replace("Input should be", "must be", 1)
     remedy = f"see nctransfer {model.verb} --help" if model.verb else ""

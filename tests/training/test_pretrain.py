@@ -239,7 +239,7 @@ def test_two_identical_views_warn(stripes, tiny, tmp_path):
     ("options", "error", "message"),
     [
         ({"loss": "supcon", "adversarial": 8}, UsageError, r"adversarial.*class scores.*--loss ce or mse"),
-        ({"loss": "hinge"}, UsageError, r"input should be 'ce', 'mse' or 'supcon', got 'hinge' \(--loss\)"),
+        ({"loss": "hinge"}, UsageError, r"unknown loss 'hinge' \(--loss\); known: ce, mse, supcon"),
         ({"epoch": 3}, UsageError, r"unknown setting 'epoch'.*epochs"),
         ({"arch": "cifar_resnet21", "arch_arguments": {}}, UsageError, r"unknown network 'cifar_resnet21'"),
         ({"arch_arguments": {"width": 2}}, UsageError, r"mlp takes no argument 'width'"),
