@@ -1,7 +1,7 @@
 """The few exception types of the package, and the exit code that the command line gives each.
 
-Every error carries three things: what is wrong, where it was seen, and how to mend it. The command line prints them as
-``error: what | where | how to mend it``; from Python they read as one sentence.
+Every error carries three things: what is wrong, where it was seen, and how to fix it. The command line prints them as
+``error: what | where | how to fix it``; from Python they read as one sentence.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class NCTransferError(Exception):
         super().__init__(what + (f" ({where})" if where else "") + (f"; {remedy}" if remedy else ""))
 
     def line(self) -> str:
-        """The error as one line of the command line: ``what | where | how to mend it``."""
+        """The error as one line of the command line: ``what | where | how to fix it``."""
         return " | ".join(part for part in (self.what, self.where, self.remedy) if part)
 
     def __reduce__(self):
@@ -54,7 +54,7 @@ def _rebuild(kind: type[NCTransferError], what: str, where: str, remedy: str) ->
 
 
 class UsageError(NCTransferError, ValueError):
-    """A name, option or configuration that cannot be meant. Exit code 2."""
+    """A name, option or setting that is unknown or invalid. Exit code 2."""
 
     exit_code = 2
 

@@ -50,7 +50,7 @@ class OptionFacts:
 
 
 def option(panel: str, **more: Any) -> dict[str, Any]:
-    """What a field's ``json_schema_extra`` holds: see :class:`OptionFacts`."""
+    """A field's ``json_schema_extra``; the arguments are those of :class:`OptionFacts`."""
     return {"option": OptionFacts(panel, **more)}
 
 

@@ -87,7 +87,7 @@ UNDEFINED_ALONE = {"sfda", "nleep", "parc", "linear_probe", "nearest_neighbours"
 def test_only_classes_of_one_sample(name):
     features, labels = draw(name, 8, 8, 8)
     if name in UNDEFINED_ALONE:
-        with pytest.raises(DataError, match=r"single sample|no class has any spread|cannot be fitted"):
+        with pytest.raises(DataError, match=r"single sample|no class has any variance|cannot be fitted"):
             SCORES[name](features, labels)
     else:
         assert np.isfinite(SCORES[name](features, labels))
@@ -147,7 +147,7 @@ def test_extreme_scales(name, factor):
 @pytest.mark.parametrize("name", sorted(NEEDS_SOURCE))
 def test_source_probabilities(name):
     probabilities, labels = draw(name)
-    with pytest.raises(DataError, match=r"row 0 of `source_probabilities` is no distribution.*pass the softmax"):
+    with pytest.raises(DataError, match=r"row 0 of `source_probabilities` is not a distribution.*pass the softmax"):
         SCORES[name](8 * probabilities, labels)
     probabilities[5, 0] -= 0.2
     probabilities[5, 1] += 0.2
@@ -273,5 +273,5 @@ def test_score_all_raises_for_bad_input():
     features, labels = draw("log_me")
     with pytest.raises(DataError, match=r"must lie in \[0, number of classes\)"):
         score_all(features, labels - 1)
-    with pytest.raises(DataError, match="no distribution"):
+    with pytest.raises(DataError, match="not a distribution"):
         score_all(features, labels, source_probabilities=features)

@@ -1,4 +1,4 @@
-"""What verbs share that is no setting: data, networks, the run folder; and how YAML and ``--set`` become settings."""
+"""Arguments that verbs share beside the settings, and how YAML files and ``--set`` become settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nctransfer report RUN``: make a run's page anew from the files in its folder."""
+"""``nctransfer report RUN``: make a run's page again from the files in its folder."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def drop_bad(
         raise DataError(
             f"{len(bad)} of {total} images cannot be read",
             where=listed,
-            remedy="mend or remove them, or pass --on-bad-image skip",
+            remedy="fix or remove them, or pass --on-bad-image skip",
         )
     if skipped_csv is not None:
         _write_csv(Path(skipped_csv), bad)
@@ -129,7 +129,7 @@ def drop_bad(
         raise DataError(
             f"{len(bad)} of {total} images cannot be read, more than the share of {skip_limit:.3g} that may be skipped",
             where=listed,
-            remedy="mend them, or raise the skip limit",
+            remedy="fix them, or raise the skip limit",
         )
     good = {name: np.flatnonzero([not reason for reason in found.reason]) for name, found in findings.items()}
     kept = {name: split.subset(good[name]) for name, split in splits.items()}
@@ -188,7 +188,7 @@ def _check_not_emptied(before: ImageSplit, after: ImageSplit, where: str) -> Non
     if len(lost):
         names = ", ".join(repr(before.class_names[label]) for label in lost)
         raise DataError(
-            f"no readable image of {names} is left", where=where, remedy="mend or add images, or leave the class out"
+            f"no readable image of {names} is left", where=where, remedy="fix or add images, or leave the class out"
         )
 
 

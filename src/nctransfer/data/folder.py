@@ -103,7 +103,7 @@ class _Walk:
             raise DataError(
                 "a link turns in a circle" if loop else f"the folder cannot be read: {error.strerror}",
                 where=shown(error.filename or folder),
-                remedy="remove the symbolic link and run again" if loop else "mend its permissions, or leave it out",
+                remedy="remove the symbolic link and run again" if loop else "fix its permissions, or leave it out",
             ) from error
         return folders, files
 

@@ -55,7 +55,7 @@ def open_dataset(
         The splits with a report.
 
     Raises:
-        UsageError: the name is unknown, or a setting cannot be meant.
+        UsageError: the name is unknown, or a setting is invalid.
         DataError: the path does not exist, or what lies there does not hold.
         SetupError: a named data set is not here and cannot be downloaded.
 
@@ -153,7 +153,7 @@ def _find(data: str | Path, download: bool) -> Found:
             "a file, where a folder is expected", where=shown(path), remedy="unpack an archive first; pass the folder"
         )
     if os.path.lexists(path):
-        raise DataError("a link that leads nowhere or in a circle", where=shown(path), remedy="mend or remove the link")
+        raise DataError("a link that leads nowhere or in a circle", where=shown(path), remedy="fix or remove the link")
     if isinstance(data, str) and not any(mark in text for mark in ("/", "\\", "~", ".")):
         raise UsageError(
             f"unknown data set {shown(text)!r}, and no folder of that name is here",

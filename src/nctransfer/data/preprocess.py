@@ -37,7 +37,7 @@ class Preprocess:
         mean, std: Per channel, of pixels in [0, 1]; carried along for the network, not applied here.
 
     Raises:
-        UsageError: a value cannot be meant.
+        UsageError: a value is invalid.
 
     Example:
         >>> Preprocess(size=8).pixels(Image.new("RGB", (20, 10))).shape

@@ -119,7 +119,7 @@ def draw_splits(
 
     Raises:
         DataError: a class has too few images to be split; the message names the class.
-        UsageError: a fraction or the limit cannot be meant.
+        UsageError: a fraction or the limit is invalid.
     """
     for name, fraction in (("validation_fraction", validation_fraction), ("test_fraction", test_fraction)):
         if not 0 < fraction < 1:

@@ -14,7 +14,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.
     Args:
         logits: Scores of shape (N, K).
         labels: Classes of shape (N,).
-        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al., 2016).
+        label_smoothing: Fraction of the target distributed evenly over all classes (Szegedy et al., 2016).
 
     Example:
         >>> round(cross_entropy(torch.zeros(2, 4), torch.tensor([0, 3])).item(), 4)

@@ -84,7 +84,7 @@ def anchors_without_positive(labels: Tensor, views: int = 1) -> int:
 class SupCon(nn.Module):
     """Module of :func:`supcon`. Under ``torch.distributed`` all processes' embeddings are gathered, with gradient.
 
-    The attribute ``skipped`` adds up the anchors that were left out for want of a positive.
+    The attribute ``skipped`` adds up the anchors that were left out because they have no positive.
     """
 
     def __init__(self, temperature: float = 0.1) -> None:

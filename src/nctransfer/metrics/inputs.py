@@ -1,4 +1,4 @@
-"""What the metrics accept, checked once: a feature matrix and labels become ``Samples``, or a typed error with a
+"""Input of the metrics, checked once: a feature matrix and labels become ``Samples``, or a typed error with a
 remedy.
 
 Shapes used in this room: features (N, D), labels (N,), K classes. Classes without a sample take no part: ``Samples``

@@ -1,4 +1,4 @@
-"""What NC1 says when there is nothing to see: its mean and spread under permuted labels.
+"""The noise floor of NC1: its mean and standard deviation under permuted labels.
 
 NC1 has a floor that depends on samples a class, dimension and spectrum (about (K−1)(n−1)/D for isotropic noise), so a
 value means something only beside it. Permuting the labels of every row costs a product over all rows each time.
@@ -71,7 +71,7 @@ def nc1_null(
     seed: int = 0,
     exact: bool = False,
 ) -> NoiseFloor:
-    """Noise floor of NC1: its mean and spread when the labels are dealt at random with the same class sizes.
+    """Noise floor of NC1: its mean and standard deviation when the labels are dealt at random with the same class sizes.
 
     An NC1 within three spreads of the floor, on a logarithmic scale, shows no class structure. The ratio of the two is
     *not* comparable across data sets: it falls with the number of samples a class. ``nc1_calibrated`` is.
@@ -107,7 +107,9 @@ def nc1_null(
 def floor_of(source: Samples, weighting: str, permutations: int, seed: int, *, exact: bool = False) -> NoiseFloor:
     """``nc1_null`` of checked samples."""
     if permutations < 2:
-        raise UsageError(f"a spread needs at least 2 permutations, got {permutations}", where="permutations")
+        raise UsageError(
+            f"a standard deviation needs at least 2 permutations, got {permutations}", where="permutations"
+        )
     check_spread(source.counts)
     generator = torch.Generator().manual_seed(seed)
     sums, sizes, plan = _units(source, generator, exact)

@@ -153,7 +153,7 @@ def centred(samples: Samples, means: Tensor, dtype: torch.dtype) -> tuple[Tensor
 
 @dataclass
 class Deviations:
-    """What the second read leaves, in float64.
+    """Sums that the second read leaves, in float64.
 
     Attributes:
         centres: The centres that were subtracted, (K, D); the means up to rounding.

@@ -284,7 +284,7 @@ class ClassStatistics:
             raise DataError(
                 "a batch held NaN or infinity, or a label outside [0, num_classes)",
                 where=f"update {int(self._fault) - 1}",
-                remedy="check the network and its input; reset() starts anew",
+                remedy="check the network and its input; reset() starts over",
             )
 
     def _flush(self) -> None:

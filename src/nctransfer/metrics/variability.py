@@ -150,17 +150,17 @@ def vci(features: Any, labels: Any = None, *, num_classes: int | None = None, we
 
 
 def check_spread(counts: Tensor) -> None:
-    """Raise a DataError where every class has one sample: there is no spread to speak of."""
+    """Raise a DataError where every class has one sample: the variance within classes is undefined."""
     if int(counts.max()) < 2:
         raise DataError(
-            "every class has a single sample, so the spread within classes is undefined",
+            "every class has a single sample, so the variance within classes is undefined",
             where="features",
             remedy="measure at least two samples of some class",
         )
 
 
 def class_weights(counts: Tensor, weighting: str) -> Tensor:
-    """What a class's sums of squares are multiplied with: 1/N for each class, or 1/(K n_k)."""
+    """Factor of each class's sums of squares: 1/N for each class, or 1/(K n_k)."""
     counts = counts.double()
     return 1 / (len(counts) * counts) if weighting == "class" else torch.full_like(counts, 1 / float(counts.sum()))
 

@@ -114,7 +114,7 @@ class RunFolder:
         write_json(self.path / "environment.json", describe_environment())
 
     def _occupied(self, stored: Any, config: dict[str, Any]) -> UsageError:
-        """What stands in the folder, and what can be done about it."""
+        """An error that names the run in the folder and the ways out."""
         if not isinstance(stored, dict):
             return UsageError("the folder is not empty", where=str(self.path), remedy="choose another --out")
         there, asked = stored.get("verb", "other"), config.get("verb")

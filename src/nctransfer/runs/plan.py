@@ -9,7 +9,7 @@ __all__ = ["Plan", "duration"]
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What would be done and about what it would cost.
+    """Steps of a run that is not made yet, and an estimate of their cost.
 
     Attributes:
         lines: What would be done, in order.

@@ -1,4 +1,4 @@
-"""What every ranking shows beside the scores: a cross-validated linear probe and nearest neighbours."""
+"""Baselines that every ranking shows beside the scores: a cross-validated linear probe and nearest neighbours."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class NCTIParts:
     Attributes:
         ncc: Mean posterior of the own class, (0, 1]; larger is nearer to deciding by the nearest class centre.
         seli: Nuclear norm of the features in the Fisher space; larger is farther apart, in more directions.
-        vc: Log of the sum over classes of the posteriors' nuclear norms; *smaller* is less spread within classes.
+        vc: Log of the sum over classes of the posteriors' nuclear norms; *smaller* is less variance within classes.
     """
 
     ncc: float
@@ -92,7 +92,7 @@ def ncti_parts(features: Any, labels: Any, *, dimensions: int = 64) -> NCTIParts
 
     Raises:
         TypeError: features that are not floats, labels that are not integers.
-        DataError: no class has any spread, fewer than two classes, NaN, a negative label, features all alike.
+        DataError: no class has any variance, fewer than two classes, NaN, a negative label, features all alike.
 
     Source:
         Wang et al. (2023), ICCV 2023, pages 5549 to 5558.

@@ -15,7 +15,7 @@ __all__ = ["h_score", "regularised_h_score", "sfda"]
 
 
 def h_score(features: Any, labels: Any) -> float:
-    """H-score, tr(Σ_T† cov(E[f | y])): the share of variance that the classes explain, summed over directions.
+    """H-score, tr(Σ_T† cov(E[f | y])): the fraction of variance that the classes explain, summed over directions.
 
     Range [0, K−1]; larger is better. Unchanged by any invertible linear map and by a shift. With N ≤ D it is K−1 for
     features in general position whatever the labels; the regularised form is not. With the centred features' left
@@ -90,7 +90,7 @@ def sfda(features: Any, labels: Any) -> float:
 
     Raises:
         TypeError: features that are not floats, labels that are not integers.
-        DataError: no class has any spread, fewer than two classes, NaN, a negative label, features all alike.
+        DataError: no class has any variance, fewer than two classes, NaN, a negative label, features all alike.
 
     Source:
         Shao et al. (2022), "Not all models are equal", arXiv:2207.03036.

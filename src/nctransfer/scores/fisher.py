@@ -29,7 +29,7 @@ class Discriminant:
     Attributes:
         rows: Samples, (N, d).
         means: Class means, (K, d).
-        priors: Share of each class, (K,).
+        priors: Fraction of each class, (K,).
     """
 
     rows: np.ndarray
@@ -60,12 +60,12 @@ def discriminant(rows: np.ndarray, samples: FeatureMatrix, within: Within, shrin
     """Whiten by (1−λ)S_W + λ tr(S_W)/D·I, where ``dim`` is D: rows may be given in fewer coordinates than features.
 
     Raises:
-        DataError: no class has any spread.
+        DataError: no class has any variance.
     """
     level = float(np.trace(within.covariance)) / dim
     if not level > (np.finfo(np.float64).eps * float(np.abs(rows).max())) ** 2:
         raise DataError(
-            "no class has any spread, so its discriminant is undefined",
+            "no class has any variance, so its discriminant is undefined",
             where="features",
             remedy="score at least two different samples of some class",
         )

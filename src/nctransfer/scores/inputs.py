@@ -136,7 +136,7 @@ def prepare_source(probabilities: Any, labels: Any) -> FeatureMatrix:
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
-            f"row {row} of `source_probabilities` is no distribution: it sums to {sums[row]:.4g}, "
+            f"row {row} of `source_probabilities` is not a distribution: it sums to {sums[row]:.4g}, "
             f"its smallest entry is {matrix[row].min():.4g}",
             where="source_probabilities",
             remedy="pass the softmax of the source classifier's logits",
@@ -168,13 +168,13 @@ def _check_spread(matrix: np.ndarray) -> None:
     size, spread = float(np.abs(matrix).max()), float(np.ptp(matrix, axis=0).max())
     if spread <= 8 * np.finfo(np.float64).eps * size:
         raise DataError(
-            "all rows are the same, so they say nothing of the classes",
+            "all rows are the same, so they carry no information about the classes",
             where="features",
             remedy="check the layer that made them",
         )
     if size > LARGEST or spread < SMALLEST:
         raise DataError(
-            f"features of size {size:.2g} and spread {spread:.2g} leave the range of float64 when squared",
+            f"features of size {size:.2g} and range {spread:.2g} leave the range of float64 when squared",
             where="features",
             remedy="divide all features by one constant",
         )

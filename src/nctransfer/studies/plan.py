@@ -1,4 +1,4 @@
-"""What a run of studies would do: its cells, the data and weights that they need, and about how long they take."""
+"""The dry run of studies: their cells, the data and weights that these need, and about how long they take."""
 
 from __future__ import annotations
 

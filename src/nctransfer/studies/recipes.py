@@ -1,7 +1,7 @@
 """The version of the recipe that each kind of cell is computed by.
 
 A cell is known by its configuration and by the versions here of its own kind and of the kinds it stands on. Raise a version by
-hand when the *meaning* of a result changes (another definition, split, schedule, or a mended error), and only then: finished
+hand when the *meaning* of a result changes (another definition, split, schedule, or a fixed error), and only then: finished
 cells of that kind, and those that stand on them, are computed again. A refactoring that keeps the values keeps the version;
 ``tests/studies/test_golden.py`` tells the two apart.
 """

@@ -1,4 +1,4 @@
-"""What a run of studies is asked to do, for the command line, a YAML file and Python alike."""
+"""Settings of a run of studies, for the command line and YAML files alike."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def measure_collapse(
 
 
 def flatten(measured: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`measure_collapse` found, under the flat names of ``metrics.jsonl``.
+    """The findings of :func:`measure_collapse` under the flat names of ``metrics.jsonl``.
 
     The encoder's values on the training split are ``nc1`` and ``cdnv``; ``head_`` in front is the head's, ``_test``
     behind the test split's. Layers stand in a list.

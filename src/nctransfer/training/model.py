@@ -1,4 +1,4 @@
-"""What is trained: an encoder, a projection head and, for losses on class scores, a classifier."""
+"""The trained model: an encoder, a projection head and, for losses on class scores, a classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pre-training run would do, and about what it costs, from one measured step: the dry run."""
+"""The dry run of pre-training: its data, network and steps, and its cost from one measured step."""
 
 from __future__ import annotations
 

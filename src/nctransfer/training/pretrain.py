@@ -60,7 +60,7 @@ EVAL_BATCH = 500
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """What a pre-training run came to.
+    """Result of a pre-training run.
 
     Attributes:
         folder: The run folder; its path serves as ``model`` elsewhere.
@@ -106,7 +106,7 @@ def pretrain(
         The result; the encoder is ``out/checkpoints/final.safetensors``.
 
     Raises:
-        UsageError: a setting cannot be meant, or the folder is not empty.
+        UsageError: a setting is invalid, or the folder is not empty.
         DataError: the data cannot be used.
         PreemptedError: the run was told to stop by SIGTERM; it can be resumed.
         ResourceError: the loss turned NaN, memory ran out, or the disk is full; the last good checkpoint is kept.
@@ -385,7 +385,7 @@ def _wrapped(network: nn.Module, settings: PretrainSettings) -> Network:
 
 
 def _doubts(settings: PretrainSettings, runtime: Runtime, num_images: int) -> list[str]:
-    """Warnings about settings that can be meant but seldom are; errors about those that cannot."""
+    """Warnings about settings that are valid but rarely intended; errors about those that are not."""
     batch_size = min(settings.batch_size, num_images)
     if batch_size % runtime.world_size:
         raise UsageError(
@@ -395,8 +395,8 @@ def _doubts(settings: PretrainSettings, runtime: Runtime, num_images: int) -> li
         )
     if batch_size // settings.accumulation < 2:
         raise UsageError(
-            f"batches of {batch_size} in {settings.accumulation} parts leave single images, of which BatchNorm and "
-            "SupCon can make nothing",
+            f"batches of {batch_size} in {settings.accumulation} parts leave single images, on which BatchNorm and "
+            "SupCon are undefined",
             where="--accumulation",
             remedy=f"use at most {batch_size // 2}",
         )

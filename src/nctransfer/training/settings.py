@@ -1,4 +1,4 @@
-"""What a pre-training run is asked to do, as one frozen and checked object."""
+"""Settings of a pre-training run, as one frozen and checked object."""
 
 from __future__ import annotations
 

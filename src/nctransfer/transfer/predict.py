@@ -89,5 +89,5 @@ def _pixels(paths: Sequence[Path], preprocess: Preprocess) -> list[torch.Tensor]
         except DataError as error:
             bad.append(f"{path}: {error.what}")
     if bad:
-        raise DataError(f"{len(bad)} image(s) cannot be read: " + "; ".join(bad), remedy="leave them out, or mend them")
+        raise DataError(f"{len(bad)} image(s) cannot be read: " + "; ".join(bad), remedy="leave them out, or fix them")
     return pixels

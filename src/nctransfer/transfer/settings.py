@@ -1,4 +1,4 @@
-"""What a run is asked to do: one frozen model for `auto`, `probe` and `tune`, from options, YAML and Python alike."""
+"""Settings of a run: one frozen model for `auto`, `probe` and `tune`, from options, YAML and Python alike."""
 
 from __future__ import annotations
 
