@@ -6,6 +6,7 @@ Which room may use which stands in pyproject.toml, where import-linter reads it.
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -65,3 +66,19 @@ def test_no_circle_within_a_room(room):
     except CycleError as error:
         pytest.fail(f"a circle: {' → '.join(error.args[1])}")
     assert set(order) == modules
+
+
+def test_the_architecture_page_names_what_is_there():
+    root = PACKAGE.parent.parent
+    text = (root / "docs" / "architecture.md").read_text()
+    table = set(re.findall(r"^\| `(\w+)`", text, flags=re.MULTILINE))
+    assert table - {"errors"} == set(ROOMS)
+    assert set(re.findall(r"<b>(\w+)</b>", text)) >= set(ROOMS)
+    named = set(re.findall(r"`((?:\w+/)*\w+\.(?:py|md|json|toml))`", text))
+    missing = [
+        name
+        for name in named - {"config.json", "environment.json", "steps.json"}
+        if not any((base / name).exists() for base in (root, PACKAGE, *(PACKAGE / room for room in ROOMS)))
+        and not list((root / "tests").rglob(name))
+    ]
+    assert missing == []
