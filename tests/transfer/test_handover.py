@@ -18,7 +18,9 @@ from nctransfer.transfer import METHODS, TunedNetwork, load_classifier, save_cla
 @pytest.mark.parametrize("method", list(METHODS))
 def test_reloading_gives_the_same_logits_to_the_bit(name, method, striped, tmp_path):
     network = load_network(name, weights="random", image_size=32)
-    model = TunedNetwork(network, METHODS[method], network.units[1] if METHODS[method].needs_unit else None, 3)
+    unit = network.units[1] if METHODS[method].needs_unit else None
+    layers = (network.layers[0], "penultimate") if METHODS[method].layered else None
+    model = TunedNetwork(network, METHODS[method], unit, 3, layers)
     images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
     model.train()
     optimizer = torch.optim.SGD(model.tuned_parameters(), lr=0.1)

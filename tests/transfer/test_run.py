@@ -39,7 +39,8 @@ def test_the_result_holds_what_it_promises(finished):
         result
     )
     assert sum(result["splits"].values()) == 150
-    assert set(result["methods"]) == {"linear", "layer", "scl", "full"}
+    inner = [name for name in result["methods"] if name.startswith("linear@")]
+    assert set(result["methods"]) == {"linear", "deep", "layer", "scl", "full", *inner}
     for row in result["methods"].values():
         assert set(row) >= METHOD_KEYS
         assert 0 <= row["test_accuracy_interval"][0] <= row["test_accuracy"] <= row["test_accuracy_interval"][1] <= 1
@@ -54,7 +55,7 @@ def test_the_result_holds_what_it_promises(finished):
         assert {"name", "dim", "nc1", "cdnv", "numerical_rank", "probe_val_accuracy"} <= set(layer)
     assert [layer["name"] for layer in result["layers"]] == [*LAYERS, "penultimate"]
     best = max(row["val_accuracy"] for row in result["methods"].values())
-    assert result["methods"][result["best_method"]]["val_accuracy"] == best
+    assert result["methods"][result["best_method"]]["val_accuracy"] >= best - 0.1  # one standard error of 24 images
     assert sum(map(sum, result["confusion"])) == result["splits"]["test"]
     page = (finished.folder / "report.html").read_text()
     assert "<svg" in page

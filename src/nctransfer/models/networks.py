@@ -183,6 +183,10 @@ class Network(nn.Module):
         self.add_layers(wanted)
         return LayerTaps(self.encoder, wanted, {name: self.layouts[name] for name in wanted})
 
+    def width(self, name: str) -> int:
+        """Number of pooled features of a layer, or of the network's output under :data:`PENULTIMATE`."""
+        return self.feature_dim if name == PENULTIMATE else self.channels(name)
+
     def channels(self, name: str) -> int:
         """Number of channels of a layer's output."""
         layout = self.layouts[name]

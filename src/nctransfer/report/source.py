@@ -15,6 +15,7 @@ __all__ = ["METHOD_NAMES", "Source", "method_name", "method_phrase"]
 
 METHOD_NAMES = {
     "linear": "Linear probe",
+    "deep": "Deep probe",
     "layer": "Layer fine-tuning",
     "scl": "SCL fine-tuning",
     "full": "Full fine-tuning",

@@ -21,7 +21,7 @@ from ..runs import Ledger
 from .batches import AugmentedPixels
 from .evaluate import cached_accuracy, run_split, tuned_features
 from .fitting import Diverged, Fit, FitOutcome, fit
-from .methods import METHODS
+from .methods import METHODS, find_method
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
@@ -37,7 +37,7 @@ class Choice:
     """What was chosen for a method, and why, in a sentence."""
 
     unit: str | None
-    learning_rate: float
+    learning_rate: float | None
     why: str
 
 
@@ -59,6 +59,8 @@ class Chooser:
 
     def choose(self, method: str, unit: str | None = None) -> Choice:
         """Unit (unless given) and learning rate (unless given in the settings) for a method."""
+        if find_method(method).fitted:
+            return Choice(None, None, f"Its strength was best in {self.bench.probing.why}.")
         rate = self.bench.settings.lr or METHODS[method].base_rate
         why_unit = "asked for" if unit is not None else ""
         if METHODS[method].needs_unit and unit is None:

@@ -47,6 +47,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         content,
         model.method,
         model.unit,
+        model.read_layers,
         bench.num_classes,
         batch,
         str(bench.runtime.device),
@@ -106,6 +107,7 @@ def _child(
     content: bytes,
     method: TuningMethod,
     unit: str | None,
+    layers: tuple[str, ...] | None,
     classes: int,
     batch: int,
     device: str,
@@ -113,7 +115,7 @@ def _child(
 ) -> None:
     torch.set_num_threads(threads)
     network: Network = pickle.loads(content)
-    model = TunedNetwork(network.optimise_layout(), method, unit, classes).to(device)
+    model = TunedNetwork(network.optimise_layout(), method, unit, classes, layers).to(device)
     sender.send(json.dumps(measure_step(model, batch)))
     sender.close()
 

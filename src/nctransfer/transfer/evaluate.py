@@ -36,8 +36,7 @@ def run_split(
 
     def forward(images: Tensor) -> dict[str, Tensor]:
         with torch.inference_mode(), runtime.autocast(), model.network.taps(layers) as taps:
-            penultimate = model.penultimate(images)
-            logits = model.classifier(penultimate)
+            penultimate, logits = model.read(images)
         return {**{name: taps.features[name] for name in layers}, PENULTIMATE: penultimate, "logits": logits}
 
     for batch in loader.epoch(0):

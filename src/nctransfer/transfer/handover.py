@@ -11,7 +11,7 @@ from ..data import DataBundle, Preprocess
 from ..errors import CheckpointError, UsageError
 from ..models import Network, network_from_manifest
 from ..runs import load_tensors, save_tensors
-from .methods import METHODS
+from .methods import find_method
 from .tuned import TunedNetwork
 
 __all__ = ["load_classifier", "save_classifier"]
@@ -37,6 +37,7 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
         "data": bundle.name,
         "method": model.method.name,
         "unit": model.unit,
+        "classifier_layers": model.read_layers,
         "pretrained_weights": described["weights"],
         "license": described["license"],
         **facts,
@@ -78,13 +79,14 @@ def load_classifier(
         raise CheckpointError(
             "not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run"
         )
-    if manifest.get("method") not in METHODS:
+    try:
+        method = find_method(str(manifest.get("method")))
+    except UsageError:
         raise CheckpointError(
             f"the tuning method {manifest.get('method')!r} is not known here",
             where=str(path),
             remedy="register it first: nctransfer.transfer.register(method)",
-        )
-    method = METHODS[manifest["method"]]
+        ) from None
     encoder_state = {
         key.removeprefix("network.encoder."): value
         for key, value in tensors.items()
@@ -101,7 +103,9 @@ def load_classifier(
     else:
         facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
         network = Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
-    model = TunedNetwork(network, method, manifest["unit"], len(manifest["class_names"]))
+    model = TunedNetwork(
+        network, method, manifest["unit"], len(manifest["class_names"]), manifest.get("classifier_layers")
+    )
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

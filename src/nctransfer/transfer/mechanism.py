@@ -60,6 +60,7 @@ def model_mechanism(model: TunedNetwork, inputs: Tensor, labels: Tensor, batch: 
             features, skipped = model.parts(inputs[start : start + batch], from_cut=True)
             assert skipped is not None
             kept.append((features.float(), skipped.float()))
+    assert isinstance(model.classifier, nn.Linear), "a skip connection adds to what one linear map sees"
     return skip_mechanism(
         torch.cat([pair[0] for pair in kept]), torch.cat([pair[1] for pair in kept]), model.classifier, labels
     )

@@ -17,7 +17,7 @@ from ..data import DataBundle
 from ..engine import Watch
 from ..errors import UsageError
 from ..models import Network
-from ..probes import choose_probe
+from ..models.networks import PENULTIMATE
 from ..runs import (
     SCHEMA_VERSION,
     Augmentation,
@@ -42,10 +42,11 @@ from ..runs import (
 from .choose import Choice, Chooser
 from .features import measure_features
 from .handover import save_classifier
-from .methods import METHODS
+from .methods import find_method, inner_probe
 from .result import RunResult
 from .settings import TransferSettings
-from .tuning import Tuned, evaluate_method, train_method
+from .tuning import Tuned, evaluate_method, fit_probe, train_method
+from .winner import Candidate, pick_winner
 from .workbench import Workbench
 
 __all__ = ["run_transfer"]
@@ -95,7 +96,8 @@ def run_transfer(
         if methods:
             chooser = Chooser(bench, ledger)
             _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
-            finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in methods}
+            names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
+            finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in names}
             outcome = _conclude(bench, desk, finished, chooser.trials)
         record = _record(kind, bench, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
@@ -138,21 +140,16 @@ class _Desk:
 
 
 def measure_layers(bench: Workbench) -> list[LayerRow]:
-    """Collapse of every layer on the training split, and the validation accuracy of a linear probe of each."""
-    train, validation = bench.train_features, bench.validation_features
+    """Collapse of every layer on the training split, and the held-out accuracy of a linear probe of each."""
+    measured = measure_features(bench.train_features, bench.num_classes, permutations=20, seed=bench.settings.seed)
+    with bench.watch.stage("linear probes"):
+        probes, left_out = bench.probing.layers, bench.probing.left_out
     rows = []
-    measured = measure_features(train, bench.num_classes, permutations=20, seed=bench.settings.seed)
-    with bench.watch.stage("linear probes", len(measured)) as advance:
-        for row in measured:
-            chosen = choose_probe(
-                train.features[row.name],
-                train.labels,
-                validation.features[row.name],
-                validation.labels,
-                num_classes=bench.num_classes,
-            )
-            rows.append(row.model_copy(update={"probe_val_accuracy": chosen.val_accuracy}))
-            advance(1)
+    for row in measured:
+        found = probes.get(row.name)
+        notes = row.notes | ({"probe_val_accuracy": left_out[row.name]} if row.name in left_out else {})
+        accuracy = None if found is None else found.accuracy
+        rows.append(row.model_copy(update={"probe_val_accuracy": accuracy, "notes": notes}))
     return rows
 
 
@@ -211,16 +208,26 @@ def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outc
     )
 
 
+def _inner(bench: Workbench, methods: list[str]) -> list[str]:
+    """The best inner layer's probe, which can be handed over wherever the deep probe can."""
+    layer = bench.probing.best_layer() if "deep" in methods else PENULTIMATE
+    return [] if layer == PENULTIMATE else [inner_probe(layer).name]
+
+
 def _method(
     bench: Workbench, chooser: Chooser, desk: _Desk, name: str, unit: str | None, layers: list[LayerRow]
 ) -> Tuned:
     """Choose, train and test one method, or take it from the disk where that was done before."""
-    choice = chooser.choose(name, unit if METHODS[name].needs_unit else None)
+    method = find_method(name)
+    choice = chooser.choose(name, unit if method.needs_unit else None)
     path = desk.checkpoints / f"{name}.safetensors"
     if f"method/{name}" in desk.ledger and path.is_file():
         return _reload(bench, desk, name, choice)
-    model, outcome = train_method(bench, name, choice)
-    tuned = evaluate_method(bench, model, choice, outcome, layers[-1])
+    if method.fitted:
+        model, outcome, held = fit_probe(bench, method)
+    else:
+        (model, outcome), held = train_method(bench, name, choice), None
+    tuned = evaluate_method(bench, model, choice, outcome, layers[-1], held)
     if desk.is_main:
         # The weights first: a step that stands in the ledger has everything it needs on the disk.
         save_classifier(path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None)
@@ -231,6 +238,7 @@ def _method(
             "layers_after": [layer.plain() for layer in tuned.layers_after],
             "logits": tuned.logits,
             "labels": tuned.labels,
+            "held": tuned.held,
         },
     )
     low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
@@ -239,7 +247,7 @@ def _method(
         f"({low:.1%} to {high:.1%}){f', unit {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
         + (
             "; no epoch beat the probe that it starts from"
-            if outcome.best_epoch == 0 and model.method.changes_features
+            if outcome.best_epoch == 0 and method.changes_features
             else ""
         )
     )
@@ -248,7 +256,7 @@ def _method(
 
 def _reload(bench: Workbench, desk: _Desk, name: str, choice: Choice) -> Tuned:
     stored = desk.ledger.once(f"method/{name}", dict)
-    model = bench.fresh(METHODS[name], choice.unit)
+    model = bench.fresh(find_method(name), choice.unit)
     tensors, _ = load_tensors(desk.checkpoints / f"{name}.safetensors")
     model.load_state_dict(tensors)
     model.eval()
@@ -259,18 +267,25 @@ def _reload(bench: Workbench, desk: _Desk, name: str, choice: Choice) -> Tuned:
         [LayerAfter.model_validate(layer) for layer in stored["layers_after"]],
         torch.tensor(stored["logits"]),
         torch.tensor(stored["labels"]),
+        torch.tensor(stored["held"]),
     )
 
 
 def _conclude(bench: Workbench, desk: _Desk, finished: dict[str, Tuned], trials: list[dict[str, Any]]) -> _Outcome:
     """The winner by validation, its mistakes, and the model to hand over."""
-
-    def rank(name: str) -> tuple[float, int]:
-        row = finished[name].row
-        return (-1.0 if row.val_accuracy is None else row.val_accuracy, -(row.tuned_parameters or 0))
-
-    best = max(finished, key=rank)
+    targets = torch.cat([bench.train_features.labels, bench.validation_features.labels])
+    candidates = [
+        Candidate(
+            name,
+            tuned.row.phrase,
+            torch.where(tuned.held >= 0, (tuned.held == targets).double(), torch.nan).numpy(),
+        )
+        for name, tuned in sorted(finished.items(), key=lambda item: item[1].model.method.step_share)
+    ]
+    verdict = pick_winner(candidates)
+    best = verdict.name
     winner = finished[best]
+    winner.row = winner.row.model_copy(update={"why": f"{winner.row.why} {verdict.why}".strip()})
     predicted = winner.logits.argmax(1)
     confusion = torch.zeros(bench.num_classes, bench.num_classes, dtype=torch.int64)
     confusion.index_put_((winner.labels, predicted), torch.ones_like(predicted), accumulate=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..models import Cut, Network
+from ..models.networks import PENULTIMATE
+from .classifier import LayeredClassifier
 from .methods import TuningMethod
 
 __all__ = ["TunedNetwork"]
@@ -29,6 +31,7 @@ class TunedNetwork(nn.Module):
         method: The tuning method.
         unit: The tuned unit's name, for methods that need one.
         num_classes: K.
+        layers: Layers that the classifier reads, where it is not the penultimate features alone.
         batchnorm: ``kept``, or ``trained``: the BatchNorms of the tuned part use the statistics of the batch and move.
 
     Raises:
@@ -36,7 +39,14 @@ class TunedNetwork(nn.Module):
     """
 
     def __init__(
-        self, network: Network, method: TuningMethod, unit: str | None, num_classes: int, *, batchnorm: str = "kept"
+        self,
+        network: Network,
+        method: TuningMethod,
+        unit: str | None,
+        num_classes: int,
+        layers: Sequence[str] | None = None,
+        *,
+        batchnorm: str = "kept",
     ) -> None:
         super().__init__()
         if method.needs_unit and unit is None:
@@ -52,7 +62,9 @@ class TunedNetwork(nn.Module):
         self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
         self.batchnorm = batchnorm
         self.skip = method.make_skip(network, unit) if method.make_skip and unit else None
-        self.classifier = nn.Linear(network.feature_dim, num_classes)
+        self.classifier: nn.Linear | LayeredClassifier = (
+            LayeredClassifier(network, layers, num_classes) if layers else nn.Linear(network.feature_dim, num_classes)
+        )
         self._cut: Cut | None = None
         self._freeze()
 
@@ -76,7 +88,21 @@ class TunedNetwork(nn.Module):
 
     def forward(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
         """Logits ``(B, K)`` of images, or of tensors taken at the cut (:meth:`prefix`)."""
-        return self.classifier(self.penultimate(inputs, from_cut=from_cut))
+        return self.read(inputs, from_cut=from_cut)[1]
+
+    def read(self, inputs: Tensor, *, from_cut: bool = False) -> tuple[Tensor, Tensor]:
+        """Penultimate features ``(B, D)`` (see :meth:`penultimate`) and logits ``(B, K)``."""
+        if isinstance(self.classifier, LayeredClassifier):
+            with self.network.taps(self.classifier.taps) as taps:
+                features = self._encode(inputs, from_cut)
+            return features, self.classifier({**taps.features, PENULTIMATE: features})
+        features = self.penultimate(inputs, from_cut=from_cut)
+        return features, self.classifier(features)
+
+    @property
+    def read_layers(self) -> tuple[str, ...] | None:
+        """Layers that the classifier reads, where it is not the penultimate features alone."""
+        return self.classifier.layers if isinstance(self.classifier, LayeredClassifier) else None
 
     def penultimate(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
         """What the classifier sees, ``(B, D)``: the penultimate features, plus the skip connection's where there is one."""
@@ -106,9 +132,10 @@ class TunedNetwork(nn.Module):
         """Prepare to run from the tuned unit on (``linear``: from the penultimate features on).
 
         Returns:
-            Whether that is exact for this network, tried on ``sample``; False for methods that tune everything.
+            Whether that is exact for this network, tried on ``sample``; False for methods that tune everything and for
+            classifiers that read layers below the unit.
         """
-        if self.method.whole:
+        if self.method.whole or self.read_layers is not None:
             return False
         if self.unit is None:
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import torch
 
@@ -13,12 +14,12 @@ from .cost import measure_cost
 from .evaluate import cached_accuracy, run_split
 from .features import measure_features
 from .fitting import Fit, FitOutcome, fit
-from .methods import METHODS
+from .methods import METHODS, TuningMethod
 from .protocol import Protocol
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
-__all__ = ["Tuned", "evaluate_method", "train_method"]
+__all__ = ["Tuned", "evaluate_method", "fit_probe", "train_method"]
 
 
 @dataclasses.dataclass
@@ -31,6 +32,8 @@ class Tuned:
         layers_after: ``name`` and ``nc1`` of every layer on training images, after tuning.
         logits: On the test split, (N, K), CPU.
         labels: Of the test split, (N,).
+        held: For each training, then each validation image, the class that a fit says which did not see it; −1 where
+            there is none.
     """
 
     model: TunedNetwork
@@ -38,6 +41,19 @@ class Tuned:
     layers_after: list[LayerAfter]
     logits: torch.Tensor
     labels: torch.Tensor
+    held: torch.Tensor
+
+
+def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, FitOutcome, torch.Tensor]:
+    """A method that fits its classifier in closed form, and its held-out predictions (see `Tuned.held`)."""
+    started = time.perf_counter()
+    with bench.watch.stage(method.title):
+        model, found = bench.fresh(method, None), bench.probing.cross_validated(method.inner_layer)
+    logits = bench.probing.validation_logits(found)
+    accuracy = float((logits.argmax(1) == bench.validation_features.labels).double().mean())
+    history: list[dict[str, float | int | None]] = [{"epoch": 0, "train_loss": None, "val_accuracy": accuracy}]
+    held = torch.where(found.held, found.held_logits.argmax(1), -1)
+    return model.eval(), FitOutcome(0, accuracy, history, time.perf_counter() - started, 0), held
 
 
 def train_method(
@@ -53,6 +69,7 @@ def train_method(
     """
     protocol = protocol or bench.protocol
     model = bench.fresh(METHODS[method], choice.unit, protocol)
+    assert choice.learning_rate is not None, "a method that is trained by steps has a rate"
     plan = Fit(choice.learning_rate, bench.epochs, protocol)
     # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
     frozen = not model.method.changes_features and bench.settings.augment == "auto"
@@ -87,9 +104,20 @@ def train_method(
 
 
 def evaluate_method(
-    bench: Workbench, model: TunedNetwork, choice: Choice, outcome: FitOutcome, before: LayerRow
+    bench: Workbench,
+    model: TunedNetwork,
+    choice: Choice,
+    outcome: FitOutcome,
+    before: LayerRow,
+    held: torch.Tensor | None = None,
 ) -> Tuned:
-    """Test accuracy, collapse and cost of a tuned model. The test split is read here and nowhere else."""
+    """Test accuracy, collapse and cost of a tuned model. The test split is read here and nowhere else.
+
+    ``held`` (see `Tuned.held`) is taken on the validation images where it is not given.
+    """
+    if held is None:
+        judged, _, _ = run_split(model, bench.loader("validation"), bench.runtime)
+        held = torch.cat([torch.full((len(bench.bundle.train),), -1), judged.argmax(1)])
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
         logits, labels, _ = run_split(model, bench.loader("test"), bench.runtime, advance=advance)
     _, _, trained_on = run_split(
@@ -124,13 +152,13 @@ def evaluate_method(
         numerical_rank_after=last.numerical_rank,
         notes=_notes(before, last),
         learning_rate=choice.learning_rate,
-        epochs=bench.epochs,
+        epochs=0 if method.fitted else bench.epochs,
         best_epoch=outcome.best_epoch,
         history=tuple(TuningEpoch.model_validate(epoch) for epoch in outcome.history),
         **cost,
     )
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
-    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels)
+    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held)
 
 
 def _notes(before: LayerRow, after: LayerRow) -> dict[str, str]:

@@ -18,9 +18,11 @@ from ..engine import Runtime, Watch
 from ..models import Network, copy_module, load_network, wrap_module
 from ..probes import ChosenProbe, choose_probe
 from .batches import AugmentedPixels, CachedInputs
+from .classifier import LayeredClassifier
 from .evaluate import run_split
 from .features import LayerFeatures, extract_features
 from .methods import TuningMethod
+from .probing import Probing
 from .protocol import PRACTICAL, Protocol
 from .settings import TransferSettings
 from .skip import ConvolutionalSkip, DirectSkip
@@ -137,6 +139,11 @@ class Workbench:
         return list(self.network.units) if wanted is None else self.measured_layers
 
     @cached_property
+    def probing(self) -> Probing:
+        """The probes of every layer and of all together."""
+        return Probing(self.bundle, self.train_features, self.validation_features, self.settings.seed)
+
+    @cached_property
     def start_probe(self) -> ChosenProbe:
         """The linear probe of the steady penultimate features, chosen on validation: where every classifier starts."""
         return self._choose_probe(self.train_features, self.validation_features)
@@ -161,11 +168,14 @@ class Workbench:
     def fresh(self, method: TuningMethod, unit: str | None, protocol: Protocol = PRACTICAL) -> TunedNetwork:
         """A copy of the pretrained network under ``method``, its classifier and skip connection where the protocol starts."""
         torch.manual_seed(self.settings.seed)
+        if method.layered:
+            return self._layered(method, unit)
         model = TunedNetwork(
             copy.deepcopy(self.network), method, unit, self.num_classes, batchnorm=protocol.batchnorm
         ).to(self.runtime.device)
         if isinstance(model.skip, ConvolutionalSkip):
             nn.init.constant_(model.skip.norm.weight, protocol.skip_scale)
+        assert isinstance(model.classifier, nn.Linear)
         if protocol.classifier == "probe":
             probe = self._probe_with_skip(model).probe if isinstance(model.skip, DirectSkip) else self.start_probe.probe
             with torch.no_grad():
@@ -175,6 +185,14 @@ class Workbench:
             nn.init.zeros_(model.classifier.weight)
             nn.init.zeros_(model.classifier.bias)
         return model
+
+    def _layered(self, method: TuningMethod, unit: str | None) -> TunedNetwork:
+        """A copy whose classifier reads several layers and starts at their probe."""
+        head = self.probing.head(method.inner_layer)
+        model = TunedNetwork(copy.deepcopy(self.network), method, unit, self.num_classes, head.layers)
+        assert isinstance(model.classifier, LayeredClassifier)
+        model.classifier.start(head, steady=not method.fitted)
+        return model.to(self.runtime.device)
 
     def _probe_with_skip(self, model: TunedNetwork) -> ChosenProbe:
         """A skip without parameters changes the penultimate features at once, so the probe is fitted on their sum."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...models import Network
 
-__all__ = ["METHODS", "TuningMethod", "find_method", "method_names", "register", "registered"]
+__all__ = ["METHODS", "TuningMethod", "find_method", "inner_probe", "method_names", "register", "registered"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,8 @@ class TuningMethod:
         short: The title in a narrow column.
         needs_unit: Whether one unit of the network is tuned.
         whole: Whether every parameter is tuned.
+        layered: Whether the classifier reads several layers and not the penultimate features alone.
+        fitted: Whether nothing but the classifier learns and it is fitted in closed form, not trained by steps.
         make_skip: Builds the skip connection for (network, unit), or None where the method has none.
         base_rate: Middle of the learning rates that are tried.
         step_share: What a training step costs, as a fraction of one of full fine-tuning; 0 where a forward pass is all.
@@ -52,6 +54,8 @@ class TuningMethod:
     short: str = ""
     needs_unit: bool = False
     whole: bool = False
+    layered: bool = False
+    fitted: bool = False
     make_skip: Callable[[Network, str], nn.Module] | None = None
     base_rate: float = 1e-3
     step_share: float = 0.6
@@ -66,6 +70,35 @@ class TuningMethod:
     def changes_features(self) -> bool:
         """Whether anything below the classifier learns."""
         return self.needs_unit or self.whole
+
+    @property
+    def inner_layer(self) -> str | None:
+        """The layer below the last whose probe this is; None for every other method."""
+        return self.name.removeprefix(_INNER) if self.name.startswith(_INNER) else None
+
+
+_INNER = "linear@"
+
+
+def inner_probe(layer: str) -> TuningMethod:
+    """The linear probe of one layer below the last, as a method: ``linear@LAYER``.
+
+    Example:
+        >>> inner_probe("blocks.4").name, inner_probe("blocks.4").title
+        ('linear@blocks.4', 'linear probe of blocks.4')
+    """
+    return TuningMethod(
+        name=_INNER + layer,
+        title=f"linear probe of {layer}",
+        tunes=f"a new classifier on the features of {layer}, on the frozen network",
+        mark=Mark(marker="v", colour="muted", dash="-."),
+        phrase=f"the linear probe of {layer}",
+        short=f"Probe of {layer}",
+        layered=True,
+        fitted=True,
+        step_share=0.005,
+        trial_share=0.001,
+    )
 
 
 METHODS: dict[str, TuningMethod] = {}
@@ -110,13 +143,13 @@ def method_names() -> tuple[str, ...]:
 
     Example:
         >>> method_names()
-        ('linear', 'layer', 'scl', 'full')
+        ('linear', 'deep', 'layer', 'scl', 'full')
     """
     return tuple(METHODS)
 
 
 def find_method(name: str, *, where: str = "--methods") -> TuningMethod:
-    """The method of this name.
+    """The method of this name; ``linear@LAYER`` is the linear probe of that layer.
 
     Raises:
         UsageError: there is none; the near names are given.
@@ -125,6 +158,8 @@ def find_method(name: str, *, where: str = "--methods") -> TuningMethod:
         >>> find_method("scl").title
         'SCL fine-tuning'
     """
+    if name.startswith(_INNER) and len(name) > len(_INNER):
+        return inner_probe(name.removeprefix(_INNER))
     if name not in METHODS:
         raise UsageError(f"unknown method {name!r}", where=where, remedy=near_names(name, [*METHODS]))
     return METHODS[name]

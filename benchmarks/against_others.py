@@ -1,0 +1,187 @@
+"""`nctransfer auto` beside other tools: same pixels, same weights, same splits, same cores, each in a process of its own.
+
+``NCTRANSFER_DATA=... python benchmarks/against_others.py`` (hours; goes on where it was stopped). ``--sets``, ``--seeds``
+and ``--tools`` take a part. ``--python fastai=PATH`` names the interpreter of an environment that holds fastai; without
+it that tool is left out, by name. `other_tools.py` says what each does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+SETS = {  # name: (input in pixels, training + validation images; None: all)
+    "digits": (64, None),
+    "cifar10": (64, 2000),
+    "cifar100": (64, 1000),
+    "fashion_mnist": (64, 1000),
+    "clothing": (96, 800),
+    "trash": (96, 800),
+}
+OURS = ("auto", "fast")
+OTHERS = ("sklearn", "plain_full", "fastai")
+MODEL = "tf_efficientnet_lite0"
+
+
+def bundle_of(name: str, seed: int):
+    """The data set of a job: at most 2,000 test images."""
+    from nctransfer.data import narrow, open_dataset
+
+    data = name if name == "digits" else str(Path(os.environ["NCTRANSFER_DATA"]) / name)
+    if name == "cifar100":
+        return narrow(open_dataset(data, seed=seed), classes=(0, 20), per_class=50, test_per_class=100)
+    bundle = open_dataset(data, seed=seed, limit=SETS[name][1])
+    return narrow(bundle, test_per_class=200) if len(bundle.test) > 2000 else bundle
+
+
+def run_auto(name: str, seed: int, preset: str) -> dict:
+    """Our own worker, for a process of its own."""
+    import nctransfer
+
+    bundle = bundle_of(name, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        run = nctransfer.auto(
+            bundle, MODEL, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed, preset=preset
+        )
+        seconds = time.perf_counter() - started
+    best = run.methods[run.best_method]
+    return {
+        "tool": {"balanced": "auto"}.get(preset, preset),
+        "seconds": seconds,
+        "test_accuracy": best["test_accuracy"],
+        "validation_accuracy": best["val_accuracy"],
+        "settings": {"method": run.best_method, "preset": preset},
+        "methods": {
+            method: {key: row.get(key) for key in ("test_accuracy", "val_accuracy", "seconds", "unit", "learning_rate")}
+            for method, row in run.methods.items()
+        },
+    }
+
+
+def write_inputs(name: str, seed: int, folder: Path) -> None:
+    """Pixels, weights and facts for the other tools."""
+    import torch
+
+    from nctransfer.data import Preprocess, pixels_of
+    from nctransfer.models import load_network
+
+    bundle, network = bundle_of(name, seed), load_network(MODEL, image_size=SETS[name][0])
+    facts = network.describe()["preprocess"]
+    preprocess = Preprocess(network.size, facts["interpolation"], facts["crop_pct"])
+    arrays = {}
+    for part, split in bundle.splits().items():
+        arrays[f"{part}_pixels"] = np.asarray(pixels_of(split, preprocess))
+        arrays[f"{part}_labels"] = split.labels
+    np.savez(folder / "pixels.npz", **arrays)
+    torch.save({key: value.contiguous() for key, value in network.encoder.state_dict().items()}, folder / "encoder.pt")
+    about = {
+        "arch": MODEL,
+        "arguments": {},
+        "mean": facts["mean"],
+        "std": facts["std"],
+        "classes": len(bundle.class_names),
+        "width": network.feature_dim,
+        "seed": seed,
+    }
+    (folder / "network.json").write_text(json.dumps(about))
+
+
+def run_other(tool: str, name: str, seed: int, python: str) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        write_inputs(name, seed, Path(folder))
+        return _answer([python, str(HERE / "other_tools.py"), tool, folder])
+
+
+def _answer(command: list[str]) -> dict:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1][:300]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def summary(rows: list[dict]) -> dict:
+    """Mean test accuracy, seconds and rank of each tool over the jobs that all of them finished."""
+    tools = sorted({row["tool"] for row in rows if "error" not in row})
+    jobs: dict[tuple, dict[str, dict]] = {}
+    for row in rows:
+        if "error" not in row:
+            jobs.setdefault((row["set"], row["seed"]), {})[row["tool"]] = row
+    shared = {job: found for job, found in jobs.items() if set(found) == set(tools)}
+    table = {}
+    for tool in tools:
+        # `fast` is a preset of ours, not a rival: ranks count it out.
+        rivals = [other for other in tools if other != "fast"]
+        ranks = [
+            1 + sum(found[other]["test_accuracy"] > found[tool]["test_accuracy"] for other in rivals if other != tool)
+            for found in shared.values()
+        ]
+        mine = [found[tool] for found in shared.values()]
+        if mine:
+            table[tool] = {
+                "jobs": len(mine),
+                "test_accuracy": float(np.mean([row["test_accuracy"] for row in mine])),
+                "seconds": float(np.mean([row["seconds"] for row in mine])),
+                "rank": float(np.mean(ranks)),
+            }
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--tools", default=",".join([*OURS, *OTHERS]))
+    parser.add_argument("--python", action="append", default=[], help="TOOL=PATH of an interpreter")
+    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--worker", nargs=3, metavar=("SET", "SEED", "PRESET"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        name, seed, preset = options.worker
+        print(json.dumps(run_auto(name, int(seed), preset)))
+        return
+    from hardware import machine, result_path
+
+    out = options.out or result_path("against_others")
+    content = json.loads(out.read_text()) if out.is_file() else {"machine": machine(), "model": MODEL, "rows": []}
+    pythons = dict(pair.split("=", 1) for pair in options.python)
+    done = {(row["set"], row["seed"], row["tool"]) for row in content["rows"] if "error" not in row}
+    for seed in map(int, options.seeds.split(",")):
+        for name in options.sets.split(","):
+            for tool in options.tools.split(","):
+                if (name, seed, tool) in done:
+                    continue
+                if tool == "fastai" and tool not in pythons:
+                    print("fastai left out: name its interpreter with --python fastai=PATH")
+                    continue
+                if tool in OURS:
+                    preset = {"auto": "balanced"}.get(tool, tool)
+                    row = _answer([sys.executable, __file__, "--worker", name, str(seed), preset])
+                else:
+                    row = run_other(tool, name, seed, pythons.get(tool, sys.executable))
+                row = {"set": name, "seed": seed, **row, "tool": tool}
+                content["rows"] = [
+                    kept for kept in content["rows"] if (kept["set"], kept["seed"], kept["tool"]) != (name, seed, tool)
+                ] + [row]
+                content["summary"] = summary(content["rows"])
+                out.write_text(json.dumps(content, indent=1))
+                print(
+                    name,
+                    seed,
+                    tool,
+                    row.get("error") or f"{row['test_accuracy']:.1%}, {row['seconds']:.0f} s",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The probes of a run: one for each layer and one over all of them, cross-validated on training and validation images."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ..data import DataBundle
+from ..probes import (
+    NEVER_HELD_OUT,
+    CrossValidated,
+    DeepProbe,
+    LayeredHead,
+    assign_folds,
+    fit_deep,
+    held_out_folds,
+    probe_layers,
+    usable_layers,
+)
+from .features import LayerFeatures
+
+__all__ = ["FOLDS", "MOST_FOLDED", "Probing", "folds_of"]
+
+FOLDS = 5
+MOST_FOLDED = 2_000
+"""Training and validation images up to which the choice goes by cross-validation."""
+
+
+def folds_of(bundle: DataBundle, seed: int) -> tuple[Tensor, str]:
+    """The fold in which each training image, then each validation image, is held out, and why so, in a sentence.
+
+    The validation images are fold 0. Where they were drawn at random from at most `MOST_FOLDED` images, the training
+    images are spread over four more folds; a validation split that was given may differ from the training images on
+    purpose (other people, other days), so it alone is held out then.
+
+    Example:
+        >>> from nctransfer.data import open_dataset
+        >>> folds, why = folds_of(open_dataset("digits", limit=200, check=False), seed=0)
+        >>> folds.bincount().tolist(), why[:31]
+        ([40, 40, 40, 40, 40], '5-fold cross-validation on 200 ')
+    """
+    num_train, num_validation = len(bundle.train), len(bundle.validation)
+    drawn = "validation" in (bundle.report.get("source") or {}).get("drawn", ())
+    if not drawn or num_train + num_validation > MOST_FOLDED or int(bundle.train.counts().max()) < 2:
+        return held_out_folds(num_train, num_validation), f"{num_validation} validation images"
+    folds = assign_folds(bundle.train.labels, num_folds=FOLDS - 1, seed=seed)
+    folds = torch.where(folds == NEVER_HELD_OUT, folds, folds + 1)
+    why = f"{FOLDS}-fold cross-validation on {num_train + num_validation} training and validation images"
+    never = int((folds == NEVER_HELD_OUT).sum())
+    if never:
+        why += f" ({never} of classes with one training image are trained on in every fold and not judged)"
+    return torch.cat([folds, torch.zeros(num_validation, dtype=torch.int64)]), why
+
+
+@dataclasses.dataclass
+class Probing:
+    """Probes of frozen features, fitted when they are first asked for.
+
+    Args:
+        bundle: The data.
+        train, validation: Features of the two splits, by layer.
+        seed: Of the folds.
+    """
+
+    bundle: DataBundle
+    train: LayerFeatures
+    validation: LayerFeatures
+    seed: int
+
+    @cached_property
+    def _folds(self) -> tuple[Tensor, str]:
+        return folds_of(self.bundle, self.seed)
+
+    @property
+    def folds(self) -> Tensor:
+        """Fold of each training, then each validation image."""
+        return self._folds[0]
+
+    @property
+    def why(self) -> str:
+        """Which images judge the probes, in words."""
+        return self._folds[1]
+
+    @property
+    def folded(self) -> bool:
+        """Whether training images are held out in turn; the probes are then fitted on validation images, too."""
+        return int(self.folds.max()) > 0
+
+    @cached_property
+    def labels(self) -> Tensor:
+        return torch.cat([self.train.labels, self.validation.labels])
+
+    @cached_property
+    def _usable(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        both = {
+            name: torch.cat([self.train.features[name], self.validation.features[name]]) for name in self.train.features
+        }
+        return usable_layers(both)
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Layers that no probe can use, with the reasons."""
+        return self._usable[1]
+
+    @cached_property
+    def layers(self) -> dict[str, CrossValidated]:
+        """The probe of each usable layer."""
+        return probe_layers(
+            self._usable[0], self.labels, self.folds, num_classes=len(self.bundle.class_names), refit=self.folded
+        )
+
+    @cached_property
+    def deep(self) -> DeepProbe:
+        """The probe over all usable layers."""
+        return fit_deep(
+            self._usable[0],
+            self.labels,
+            self.folds,
+            num_classes=len(self.bundle.class_names),
+            probes=self.layers,
+            refit=self.folded,
+        )
+
+    def cross_validated(self, layer: str | None) -> CrossValidated:
+        """The probe of a layer, or of all where None."""
+        return self.deep.joint if layer is None else self.layers[layer]
+
+    def head(self, layer: str | None) -> LayeredHead:
+        """The head of a layer's probe, or of the one over all."""
+        return self.cross_validated(layer).head
+
+    def best_layer(self) -> str:
+        """The layer whose probe is most accurate on held-out images; ties go to the smaller held-out log-loss."""
+        return max(self.layers, key=lambda name: (self.layers[name].accuracy, -self.layers[name].log_loss))
+
+    def validation_logits(self, found: CrossValidated) -> Tensor:
+        """Logits of the validation images by the fit that did not see them, ``(M, K)``."""
+        return found.held_logits[len(self.train.labels) :]

@@ -1,0 +1,93 @@
+"""Which of the finished methods is handed over: the best on held-out images, the cheapest where they cannot tell."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["Candidate", "Verdict", "pick_winner"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A finished method as the choice sees it.
+
+    Attributes:
+        name: Its entry among the methods.
+        phrase: The method in the middle of a sentence.
+        right: One number for each training and validation image: 1 where a fit that did not see the image gets it right,
+            0 where it does not, NaN where there is no such fit.
+    """
+
+    name: str
+    phrase: str
+    right: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The winner's name, and why in a sentence."""
+
+    name: str
+    why: str
+
+
+def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
+    """Choose by accuracy on held-out images; within one standard error of the best, the cheapest wins.
+
+    Two methods are compared on the images that both were judged on, image by image, so the standard error is that of the
+    paired difference. Methods judged on the same images compete first, the winners of these rounds then meet on what they
+    share: probes that were cross-validated are told apart on all images, and the best of them meets tuned networks on the
+    validation images.
+
+    Args:
+        candidates: At least one, from the cheapest to the dearest.
+
+    Example:
+        >>> probe = Candidate("linear", "the linear probe", np.array([1.0, 0.0, 0.0, 1.0] * 10))
+        >>> full = Candidate("full", "full fine-tuning", np.array([1.0, 1.0, 0.0, 1.0] * 10))
+        >>> pick_winner([probe, full]).name
+        'full'
+        >>> pick_winner([probe, dataclasses.replace(probe, name="full")]).name
+        'linear'
+    """
+    order = {candidate.name: place for place, candidate in enumerate(candidates)}
+    rounds: dict[bytes, list[Candidate]] = {}
+    for candidate in candidates:
+        rounds.setdefault(np.isfinite(candidate.right).tobytes(), []).append(candidate)
+    finalists = sorted((_round(group)[0] for group in rounds.values()), key=lambda winner: order[winner.name])
+    winner, best, gap, error, count = _round(finalists)
+    accuracy = _share(winner.right, _common(finalists))
+    if len(candidates) == 1:
+        return Verdict(winner.name, "")
+    if winner.name == best.name:
+        return Verdict(winner.name, f"It was best on held-out images: {accuracy:.1%} of {count}.")
+    return Verdict(
+        winner.name,
+        f"{best.phrase[:1].upper()}{best.phrase[1:]} was {100 * gap:.1f} points better on {count} held-out images, within "
+        f"one standard error ({100 * error:.1f} points) of {winner.phrase}, which is cheaper.",
+    )
+
+
+def _round(group: Sequence[Candidate]) -> tuple[Candidate, Candidate, float, float, int]:
+    """(winner, most accurate, gap between the two, its standard error, images); the group is in order of cost."""
+    common = _common(group)
+    count = int(common.sum())
+    best = max(group, key=lambda candidate: _share(candidate.right, common))  # of equals, the first: the cheapest
+    for candidate in group:
+        difference = best.right[common] - candidate.right[common]
+        gap = float(difference.mean()) if count else 0.0
+        error = float(difference.std()) / count**0.5 if count else 0.0
+        if candidate is best or gap <= error:
+            return candidate, best, gap, error, count
+    raise AssertionError("unreachable: the best is in its group")
+
+
+def _common(group: Sequence[Candidate]) -> np.ndarray:
+    return np.logical_and.reduce([np.isfinite(candidate.right) for candidate in group])
+
+
+def _share(right: np.ndarray, rows: np.ndarray) -> float:
+    return float(right[rows].mean()) if rows.any() else 0.0
