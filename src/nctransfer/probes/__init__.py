@@ -10,6 +10,7 @@ from .linear_probe import DEFAULT_STRENGTHS, ChosenProbe, LinearProbe, choose_pr
 from .scoring import accuracy_interval, balanced_accuracy
 from .softmax_regression import Fit, SoftmaxRegression
 from .standardise import standardise
+from .temperature import Reliability, brier_score, calibration_error, fit_temperature, reliability
 
 __all__ = [
     "DEFAULT_STRENGTHS",
@@ -20,16 +21,21 @@ __all__ = [
     "Fit",
     "LayeredHead",
     "LinearProbe",
+    "Reliability",
     "SoftmaxRegression",
     "accuracy_interval",
     "assign_folds",
     "balanced_accuracy",
+    "brier_score",
+    "calibration_error",
     "choose_probe",
     "cross_validate",
     "fit_deep",
     "fit_probe_path",
+    "fit_temperature",
     "held_out_folds",
     "probe_layers",
+    "reliability",
     "standardise",
     "trust_scales",
     "usable_layers",
