@@ -12,6 +12,7 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from .batches import Batches, CachedBatches, PixelBatches, device_batches
     from .checkpoints import Checkpoints, pack_training, unpack_training
+    from .feature_cache import FeatureTable, open_table
     from .interruption import StopRequest
     from .journal import Journal
     from .loop import Diverged, Loop, train
@@ -29,6 +30,7 @@ __all__ = lazy_front(
     {
         "batches": ["Batches", "CachedBatches", "PixelBatches", "device_batches"],
         "checkpoints": ["Checkpoints", "pack_training", "unpack_training"],
+        "feature_cache": ["FeatureTable", "open_table"],
         "interruption": ["StopRequest"],
         "journal": ["Journal"],
         "loop": ["Diverged", "Loop", "train"],

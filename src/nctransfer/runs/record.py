@@ -226,6 +226,9 @@ class Cost(Record):
 
     seconds: Number = Field(description="wall time of this invocation")
     training_seconds: Number = Field(default=None, description="of pre-training: time in training steps")
+    features: Text | None = Field(
+        default=None, description="whether features were computed (cold) or found on disk (warm, partly warm)"
+    )
 
 
 class Augmentation(Record):

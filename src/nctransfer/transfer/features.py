@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..data import PixelLoader
-from ..engine import Runtime, halving
+from ..engine import FeatureTable, Runtime, halving
 from ..errors import DataError
 from ..metrics import measure_layer
 from ..models import PENULTIMATE, Network
@@ -48,6 +48,7 @@ def extract_features(
     layers: Sequence[str] | None = None,
     transform: Callable[[Tensor], Tensor] | None = None,
     advance: Callable[[int], None] = lambda parts: None,
+    table: FeatureTable | None = None,
 ) -> LayerFeatures:
     """Features of ``layers`` (default: all) and of the penultimate layer, in the split's own order, in one forward pass.
 
@@ -60,6 +61,7 @@ def extract_features(
         layers: Layer names; an empty list for the penultimate layer alone.
         transform: Applied to the uint8 images first.
         advance: Told the number of images done.
+        table: Features of this network that were computed before; it takes the new ones.
 
     Raises:
         DataError: a feature is NaN or infinite; the layer and the first sample are named.
@@ -77,8 +79,11 @@ def extract_features(
             output = network(images)
         return {**{name: taps.features[name] for name in names}, PENULTIMATE: output}
 
+    remembered: Callable[[Tensor], dict[str, Tensor]] = forward
+    if table is not None and transform is None:
+        remembered = table.remembering(forward, [*names, PENULTIMATE])
     for batch in loader.epoch(0):
-        parts = halving(forward, batch.images.to(runtime.device, non_blocking=True))
+        parts = halving(remembered, batch.images.to(runtime.device, non_blocking=True))
         for name, values in parts.items():
             store.put(name, batch.indices, values.float().cpu())
         labels[batch.indices] = batch.labels.cpu()

@@ -204,7 +204,7 @@ def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outc
         best_method=outcome.best,
         confusion=outcome.confusion,
         mistakes=outcome.mistakes,
-        cost=Cost(seconds=seconds),
+        cost=Cost(seconds=seconds, features=bench.table.temperature if bench.table is not None else "cold"),
     )
 
 

@@ -111,6 +111,11 @@ class TransferSettings(Settings):
         description="Compute the frozen part once where no augmentation is asked for.",
         json_schema_extra=MACHINE,
     )
+    feature_cache: bool = Field(
+        True,
+        description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
+        json_schema_extra=MACHINE,
+    )
     seed: int = Field(
         0, ge=0, description="Seed of splits, order, augmentation and initialisation.", json_schema_extra=MACHINE
     )

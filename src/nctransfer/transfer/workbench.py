@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
-from ..engine import Runtime, Watch
+from ..engine import FeatureTable, Runtime, Watch, open_table
 from ..models import Network, copy_module, load_network, wrap_module
 from ..probes import ChosenProbe, choose_probe
 from .batches import AugmentedPixels, CachedInputs
@@ -110,11 +111,19 @@ class Workbench:
         self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None
     ) -> LayerFeatures:
         """The pretrained network's features of a split."""
-        loader = self.loader(split)
-        with self.watch.stage(f"features of the {split} images", len(loader.split)) as advance:
+        loader, table = self.loader(split), self.table if transform is None else None
+        with (
+            self.watch.stage(f"features of the {split} images", len(loader.split)) as advance,
+            table or contextlib.nullcontext(),
+        ):
             return extract_features(
-                self.network, loader, self.runtime, layers=layers, transform=transform, advance=advance
+                self.network, loader, self.runtime, layers=layers, transform=transform, advance=advance, table=table
             )
+
+    @cached_property
+    def table(self) -> FeatureTable | None:
+        """Features of the pretrained network that any run has computed before."""
+        return open_table(self.network, self.runtime, use=self.settings.feature_cache)
 
     @cached_property
     def train_features(self) -> LayerFeatures:
