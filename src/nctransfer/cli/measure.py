@@ -124,7 +124,7 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool, what: str = "samples"
     from rich.console import Console
     from rich.table import Table
 
-    from ..metrics import WORDS, verdict
+    from ..metrics import meanings, verdict
 
     console = Console()
     for name, numbers in layers.items():
@@ -132,7 +132,7 @@ def show(layers: dict[str, dict[str, Any]], as_json: bool, what: str = "samples"
         table.caption = f"NC1 and VCI weigh by {numbers['weighting']}"
         for column in ("metric", "value", "what it says"):
             table.add_column(column, overflow="fold")
-        for metric, meaning in WORDS.items():
+        for metric, meaning in meanings().items():
             value = numbers[metric]
             reason = numbers["notes"].get(metric)
             said = f"{meaning}: {verdict(metric, numbers)}" if value is not None else _in_a_file(reason or "")

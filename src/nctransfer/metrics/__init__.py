@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from .classifier import ncc_agreement, self_duality
     from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
     from .layers import measure_layer
-    from .measure import METRICS, Collapse, measure
+    from .measure import METRICS, Collapse, meanings, measure, verdict
+    from .metric import REGISTRY, Metric, Number, register, registered
     from .noise_floor import NoiseFloor, nc1_null
+    from .pairs import cdnv
     from .plane import CollapsePlane, collapse_plane
     from .rank import numerical_rank
     from .statistics import ClassStatistics
     from .training import CollapseLogger, collapse_callback, collapse_metric
-    from .variability import cdnv, class_separation, nc1, vci
-    from .words import WORDS, verdict
+    from .variability import class_separation, nc1, vci
 
 __all__ = lazy_front(
     __name__,
@@ -30,13 +31,14 @@ __all__ = lazy_front(
         "classifier": ["ncc_agreement", "self_duality"],
         "geometry": ["equiangularity", "equinorm", "etf_angle_error", "etf_error"],
         "layers": ["measure_layer"],
-        "measure": ["METRICS", "Collapse", "measure"],
+        "measure": ["METRICS", "Collapse", "meanings", "measure", "verdict"],
+        "metric": ["REGISTRY", "Metric", "Number", "register", "registered"],
+        "pairs": ["cdnv"],
         "noise_floor": ["NoiseFloor", "nc1_null"],
         "plane": ["CollapsePlane", "collapse_plane"],
         "rank": ["numerical_rank"],
         "statistics": ["ClassStatistics"],
         "training": ["CollapseLogger", "collapse_callback", "collapse_metric"],
-        "variability": ["cdnv", "class_separation", "nc1", "vci"],
-        "words": ["WORDS", "verdict"],
+        "variability": ["class_separation", "nc1", "vci"],
     },
 )

@@ -32,11 +32,14 @@ from torch import Tensor
 
 from ..errors import DataError
 from .inputs import Samples, check_weighting, exact_products
+from .metric import Metric, Number, register
 from .moments import needs_samples, resolve
 from .reads import class_means, read_deviations
 from .spectrum import Spectrum, between_spectrum
 from .statistics import ClassStatistics
 from .variability import check_spread
+from .words import COLLAPSED, without_structure
+from .work import Work
 
 __all__ = ["CalibratedNC1", "nc1_calibrated"]
 
@@ -307,3 +310,27 @@ def _few_dimensions(within: Tensor, spectrum: Spectrum, counts: Tensor) -> Calib
     value = number * pole / (1 + pole)
     freedom = max(1.0, float(counts.sum()) - classes - dim)
     return CalibratedNC1(value, ((error / float(inverse.sum())) ** 2 + 2 / (freedom * dim)) ** 0.5)
+
+
+def _calibrated(work: Work) -> float:
+    estimate = calibrated_of(work.samples("calibrated NC1"), work.spectrum, work.weighting, work.seed)
+    work.notes["nc1_calibrated"] = f"standard error {100 * estimate.relative_error:.1f} %"
+    return estimate.value
+
+
+register(
+    Metric(
+        "nc1_calibrated",
+        _calibrated,
+        (
+            Number(
+                "nc1_calibrated",
+                "NC1 freed of the bias of few samples; compare this across data sets",
+                COLLAPSED,
+                without_structure,
+            ),
+        ),
+        collapsed="down",
+        position=20,
+    )
+)

@@ -10,10 +10,12 @@ from torch import Tensor
 from ..errors import DataError
 from .geometry import centred_means
 from .inputs import Samples, as_matrix, as_vector, exact_products
+from .metric import Metric, Number, register
 from .moments import moments_of, needs_samples, resolve
 from .reads import Deviations, class_means, read_deviations
 from .spectrum import Spectrum, between_spectrum
 from .statistics import ClassStatistics
+from .work import Work
 
 __all__ = ["ncc_agreement", "self_duality"]
 
@@ -187,3 +189,50 @@ def agreement_of(source: Samples, spectrum: Spectrum, read: Deviations, weight: 
 def _others(scores: Tensor, chosen: Tensor) -> Tensor:
     """The best score of each row but for the chosen one, which is overwritten."""
     return scores.scatter_(1, chosen[:, None], -torch.inf).amax(1)
+
+
+def _duality(work: Work) -> float:
+    assert work.weight is not None
+    rows = present_rows(work.weight, work.source, work.means.shape[1])
+    return self_duality_of(centred_means(work.means), rows.to(work.means.device))
+
+
+def _agreement(work: Work) -> float:
+    samples, spectrum = work.samples("NC4"), work.spectrum
+    assert work.weight is not None
+    assert work.bias is not None
+    return agreement_of(samples, spectrum, work.read, work.weight, work.bias)
+
+
+register(
+    Metric(
+        "self_duality",
+        _duality,
+        (
+            Number(
+                "self_duality",
+                "distance between classifier and class means, 0 to 4",
+                ((0.2, "aligned"), (1, "partly aligned"), (float("inf"), "not aligned")),
+            ),
+        ),
+        collapsed="down",
+        needs=frozenset({"weight"}),
+        position=90,
+    )
+)
+register(
+    Metric(
+        "ncc_agreement",
+        _agreement,
+        (
+            Number(
+                "ncc_agreement",
+                "share of samples on which classifier and nearest class mean agree",
+                ((0.5, "they differ"), (0.95, "they often agree"), (float("inf"), "they agree")),
+            ),
+        ),
+        collapsed="up",
+        needs=frozenset({"weight", "deviations", "logits"}),
+        position=100,
+    )
+)

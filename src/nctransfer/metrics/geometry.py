@@ -6,6 +6,8 @@ K vectors can all keep from each other. It needs D ≥ K−1 dimensions; with fe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,8 +15,11 @@ from torch import Tensor
 
 from ..errors import DataError
 from .inputs import exact_products
+from .metric import Metric, Number, register
 from .moments import moments_of, resolve
 from .spectrum import centre_means
+from .words import EQUAL, SIMPLEX, without_structure
+from .work import Work
 
 __all__ = ["equiangularity", "equinorm", "etf_angle_error", "etf_error"]
 
@@ -177,3 +182,31 @@ def _cosines(centred: Tensor) -> Tensor:
     units = scaled / norms[:, None]
     first, second = torch.triu_indices(len(units), len(units), 1, device=units.device)
     return (units @ units.T)[first, second]
+
+
+def _shape_of_means(function: Callable[[Tensor], float], work: Work) -> float:
+    return function(centred_means(work.means))
+
+
+_SHAPE = (
+    ("equinorm", equinorm_of, "how unequal the class means' lengths are, 0 when equal", EQUAL),
+    ("equiangularity", equiangularity_of, "how unequal their angles are, 0 when equal", EQUAL),
+    ("etf_angle_error", etf_angle_error_of, "how far their angles are from the widest possible, 0 at best", SIMPLEX),
+    (
+        "etf_error",
+        etf_error_of,
+        "distance of the class means from a simplex, 0 at best",
+        ((0.2, "near the simplex"), (0.6, "on the way to it"), (float("inf"), "far from it")),
+    ),
+)
+for _place, (_name, _function, _meaning, _scale) in enumerate(_SHAPE):
+    register(
+        Metric(
+            _name,
+            partial(_shape_of_means, _function),
+            (Number(_name, _meaning, _scale, without_structure),),
+            collapsed="down",
+            streamed=True,
+            position=60 + _place,
+        )
+    )

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..arrays import whole_number
-from ..errors import DataError, NCTransferError, UsageError, near_names
-from .calibration import calibrated_of
-from .classifier import agreement_of, as_weight, check_width, present_rows, self_duality_of
-from .geometry import centred_means, equiangularity_of, equinorm_of, etf_angle_error_of, etf_error_of
-from .inputs import Samples, as_vector, check_weighting, exact_products
-from .moments import moments_of, needs_samples, resolve
-from .noise_floor import floor_of
-from .rank import rank_of
-from .reads import Deviations, class_means, read_deviations
-from .spectrum import Spectrum, between_spectrum
+from ..errors import NCTransferError, UsageError, near_names
+from . import calibration, directions, geometry, noise_floor, pairs, rank, variability  # noqa: F401 - each registers its metrics
+from .classifier import as_weight, check_width
+from .inputs import as_vector, check_weighting, exact_products
+from .metric import REGISTRY, Metric, Number
+from .moments import resolve
 from .statistics import ClassStatistics
-from .variability import cdnv_of, check_spread, nc1_of_samples, nc1_of_scatter, separation_of, vci_of
+from .work import Work
 
-__all__ = ["METRICS", "Collapse", "measure"]
+__all__ = ["METRICS", "Collapse", "meanings", "measure", "verdict"]
 
-METRICS = (
-    "nc1", "nc1_null", "nc1_calibrated", "cdnv", "numerical_rank", "numerical_rank_centered", "equinorm",
-    "equiangularity", "etf_angle_error", "etf_error", "self_duality", "ncc_agreement", "vci", "class_separation",
-    "rank_between", "condition_between",
-)  # fmt: skip
+METRICS = tuple(REGISTRY)
+"""Names of the metrics of this package, in the order of tables."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +50,7 @@ class Collapse:
         counts: Samples of each class, empty ones included.
         weighting: ``"sample"`` or ``"class"``, the convention of NC1 and VCI.
         notes: Reason for each None, and remarks on the numbers, by name.
+        others: Numbers of metrics that were registered from outside.
     """
 
     nc1: float | None
@@ -81,10 +73,12 @@ class Collapse:
     counts: tuple[int, ...]
     weighting: str
     notes: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers, counts, weighting and notes as plain values that JSON can hold."""
-        return {**asdict(self), "counts": list(self.counts), "notes": dict(self.notes)}
+        plain = {**asdict(self), "counts": list(self.counts), "notes": dict(self.notes)}
+        return plain | plain.pop("others")
 
 
 def measure(
@@ -143,171 +137,82 @@ def measure(
     elif bias is not None:
         raise UsageError("a bias was passed without a weight", where="bias", remedy="pass weight as well")
     with exact_products():
-        work = _Work(source, matrix, offset, weighting, permutations, seed, wanted)
-        return work.collapse()
+        work = Work(source, matrix, offset, weighting, permutations, seed, [REGISTRY[name] for name in wanted])
+        return _collapse(work, wanted)
 
 
 def _wanted(only: Iterable[str] | None) -> frozenset[str]:
-    names = METRICS if only is None else (only,) if isinstance(only, str) else tuple(only)
+    names = tuple(REGISTRY) if only is None else (only,) if isinstance(only, str) else tuple(only)
     for name in names:
-        if name not in METRICS:
-            raise UsageError(f"unknown metric {name!r}", where="only", remedy=near_names(str(name), METRICS))
+        if name not in REGISTRY:
+            raise UsageError(f"unknown metric {name!r}", where="only", remedy=near_names(str(name), tuple(REGISTRY)))
     return frozenset(names)
 
 
-class _Work:
-    """One measurement: the reads done at most once, and each metric's failure turned into a note."""
+def _collapse(work: Work, wanted: frozenset[str]) -> Collapse:
+    values: dict[str, Any] = {}
+    for metric in REGISTRY.values():
+        values |= _numbers(metric, work, wanted)
+    _remarks(work, values)
+    own = {one.name for one in fields(Collapse)}
+    return Collapse(
+        **{name: value for name, value in values.items() if name in own},
+        counts=tuple(work.all_counts()),
+        weighting=work.weighting,
+        notes=work.notes,
+        others={name: value for name, value in values.items() if name not in own},
+    )
 
-    def __init__(
-        self,
-        source: Samples | ClassStatistics,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        weighting: str,
-        permutations: int,
-        seed: int,
-        wanted: frozenset[str],
-    ) -> None:
-        self.source = source
-        self.weight = weight
-        self.bias = bias
-        self.weighting, self.permutations, self.seed, self.wanted = weighting, permutations, seed, wanted
-        self.notes: dict[str, str] = {}
-        self.values: dict[str, Any] = {}
-        # Bad values raise here, before anything could turn them into a note.
-        self.means = class_means(source) if isinstance(source, Samples) else moments_of(source).means
-        self.spectrum: Spectrum | None = None
-        self.trouble: NCTransferError | None = None
+
+def _numbers(metric: Metric, work: Work, wanted: frozenset[str]) -> dict[str, Any]:
+    """The numbers of one metric, its failure turned into a note."""
+    names = [number.name for number in metric.numbers]
+    reason = None
+    if metric.name not in wanted:
+        reason = "not asked for"
+    elif "weight" in metric.needs and work.weight is None:
+        reason = "not asked for: pass weight"
+    elif "permutations" in metric.needs and not work.permutations:
+        reason = "not asked for: pass permutations"
+    else:
         try:
-            self.spectrum = between_spectrum(self.means)
-        except DataError as error:
-            self.trouble = error
-        self._read: Deviations | None = None
-
-    def collapse(self) -> Collapse:
-        source = self.source
-        streamed = isinstance(source, ClassStatistics)
-        if isinstance(source, Samples) and self.wanted & {"nc1", "cdnv", "class_separation", "ncc_agreement"}:
-            self._read_once(source)
-        self._take("nc1", self._nc1)
-        self._take("cdnv", lambda: cdnv_of(moments_of(source)))
-        self._take("class_separation", self._separation)
-        for name, function in GEOMETRY.items():
-            self._take(name, partial(self._geometry, function))
-        self._take("rank_between", lambda: self._known().rank)
-        self._take("condition_between", lambda: self._known().condition)
-        self._take("self_duality", self._duality, self.weight is not None, "pass weight")
-        self._take("ncc_agreement", self._agreement, self.weight is not None, "pass weight")
-        self._take("numerical_rank", lambda: rank_of(self._samples("numerical rank"), centered=False))
-        self._take("numerical_rank_centered", lambda: rank_of(self._samples("numerical rank"), centered=True))
-        self._take("vci", lambda: vci_of(source, self.weighting))
-        self._take("nc1_null", self._floor, self.permutations > 0, "pass permutations")
-        floor = self.values.pop("nc1_null")
-        self._take("nc1_calibrated", self._calibrated)
-        self._remarks(floor)
-        return Collapse(
-            **self.values,
-            nc1_null_mean=None if floor is None else floor.mean,
-            nc1_null_std=None if floor is None else floor.std,
-            counts=tuple(source.counts.tolist() if streamed else self._all_counts()),
-            weighting=self.weighting,
-            notes=self.notes,
-        )
-
-    def _take(self, name: str, compute: Callable[[], Any], given: bool = True, how: str = "") -> None:
-        self.values[name] = None
-        if name not in self.wanted:
-            self.notes[name] = "not asked for"
-        elif not given:
-            self.notes[name] = f"not asked for: {how}"
-        else:
-            try:
-                self.values[name] = compute()
-            except NCTransferError as error:
-                self.notes[name] = str(error)
-        if name == "nc1_null" and name in self.notes:
-            reason = self.notes.pop(name)
-            self.notes["nc1_null_mean"] = self.notes["nc1_null_std"] = reason
-
-    def _read_once(self, source: Samples) -> None:
-        outputs = self.weight if self.bias is not None and "ncc_agreement" in self.wanted else None
-        self._read = read_deviations(
-            source,
-            directions=None if self.spectrum is None else self.spectrum.directions,
-            outputs=outputs if self.spectrum is not None else None,
-            separation="class_separation" in self.wanted,
-            keep=outputs is not None and self.spectrum is not None,
-        )
-        source.cache["squares"] = self._read.squares
-
-    def _known(self) -> Spectrum:
-        if self.spectrum is None:
-            assert self.trouble is not None
-            raise self.trouble
-        return self.spectrum
-
-    def _samples(self, name: str) -> Samples:
-        if isinstance(self.source, ClassStatistics):
-            raise needs_samples(name)
-        return self.source
-
-    def _nc1(self) -> float:
-        source = self.source
-        if isinstance(source, ClassStatistics):
-            return nc1_of_scatter(moments_of(source), self._known(), self.weighting)
-        check_spread(source.counts)
-        return nc1_of_samples(source, self._known(), self.weighting, self._read)
-
-    def _separation(self) -> float:
-        samples = self._samples("class separation")
-        assert self._read is not None
-        return separation_of(samples, self._read)
-
-    def _geometry(self, function: Callable[[Tensor], float]) -> float:
-        return function(centred_means(self.means))
-
-    def _duality(self) -> float:
-        assert self.weight is not None
-        rows = present_rows(self.weight, self.source, self.means.shape[1])
-        return self_duality_of(centred_means(self.means), rows.to(self.means.device))
-
-    def _agreement(self) -> float:
-        samples = self._samples("NC4")
-        spectrum = self._known()
-        assert self._read is not None
-        assert self.weight is not None
-        assert self.bias is not None
-        return agreement_of(samples, spectrum, self._read, self.weight, self.bias)
-
-    def _floor(self) -> Any:
-        return floor_of(self._samples("the noise floor"), self.weighting, self.permutations, self.seed)
-
-    def _calibrated(self) -> float:
-        samples = self._samples("calibrated NC1")
-        estimate = calibrated_of(samples, self._known(), self.weighting, self.seed)
-        self.notes["nc1_calibrated"] = f"standard error {100 * estimate.relative_error:.1f} %"
-        return estimate.value
-
-    def _all_counts(self) -> list[int]:
-        assert isinstance(self.source, Samples)
-        counts = torch.zeros(self.source.num_classes, dtype=torch.int64)
-        counts[self.source.present] = self.source.counts
-        return counts.tolist()
-
-    def _remarks(self, floor: Any) -> None:
-        value = self.values["nc1"]
-        if floor is not None and value is not None and value >= floor.low:
-            self.notes["nc1"] = "no class structure seen: within three spreads of its value under permuted labels"
-        counts = self._all_counts() if isinstance(self.source, Samples) else self.source.counts.tolist()
-        empty = [number for number, count in enumerate(counts) if count == 0]
-        if empty:
-            shown = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
-            self.notes["counts"] = f"{len(empty)} of {len(counts)} classes have no sample and take no part: {shown}"
+            found = metric.compute(work)
+            return dict(zip(names, found if len(names) > 1 else (found,), strict=True))
+        except NCTransferError as error:
+            reason = str(error)
+    work.notes.update(dict.fromkeys(names, reason))
+    return dict.fromkeys(names)
 
 
-GEOMETRY: dict[str, Callable[[Tensor], float]] = {
-    "equinorm": equinorm_of,
-    "equiangularity": equiangularity_of,
-    "etf_angle_error": etf_angle_error_of,
-    "etf_error": etf_error_of,
-}
+def _remarks(work: Work, values: Mapping[str, Any]) -> None:
+    value, counts = values["nc1"], work.all_counts()
+    if work.floor is not None and value is not None and value >= work.floor:
+        work.notes["nc1"] = "no class structure seen: within three spreads of its value under permuted labels"
+    empty = [number for number, count in enumerate(counts) if count == 0]
+    if empty:
+        shown = ", ".join(map(str, empty[:10])) + (", ..." if len(empty) > 10 else "")
+        work.notes["counts"] = f"{len(empty)} of {len(counts)} classes have no sample and take no part: {shown}"
+
+
+def verdict(metric: str, numbers: Mapping[str, Any]) -> str:
+    """The word for one of the numbers of ``Collapse.to_dict()``.
+
+    Example:
+        >>> verdict("nc1", {"nc1": 0.05})
+        'strongly collapsed'
+    """
+    return _by_name()[metric].word(numbers)
+
+
+def meanings() -> dict[str, str]:
+    """A line of interpretation for each number, in the order of tables.
+
+    Example:
+        >>> meanings()["rank_between"]
+        'directions that tell classes apart'
+    """
+    return {name: number.meaning for name, number in _by_name().items()}
+
+
+def _by_name() -> dict[str, Number]:
+    return {number.name: number for metric in REGISTRY.values() for number in metric.numbers}

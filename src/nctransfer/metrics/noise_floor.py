@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,12 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 from .inputs import Samples, check_weighting, exact_products
+from .metric import Metric, Number, register
 from .moments import needs_samples, resolve
 from .reads import class_means, gathered
 from .statistics import ClassStatistics
 from .variability import check_spread, class_weights
+from .work import Work
 
 __all__ = ["NoiseFloor", "nc1_null"]
 
@@ -202,3 +204,30 @@ def _one(sums: Tensor, sizes: Tensor, counts: Tensor, weighting: str, deal: Tens
     within = (within - counts * own.square().sum(1)).clamp_min(0)
     within = within * ((counts - 1) / (units - 1).clamp_min(1))
     return float(class_weights(counts, weighting).to(device) @ within)
+
+
+def _floor(work: Work) -> tuple[float, float]:
+    floor = floor_of(work.samples("the noise floor"), work.weighting, work.permutations, work.seed)
+    work.floor = floor.low
+    return floor.mean, floor.std
+
+
+def _beside_nc1(value: Any, numbers: Mapping[str, Any]) -> str | None:
+    if numbers.get("nc1") is None:
+        return None
+    return f"NC1 is {numbers['nc1'] / value:.2g} of it" if value else "zero"
+
+
+register(
+    Metric(
+        "nc1_null",
+        _floor,
+        (
+            Number("nc1_null_mean", "what NC1 would be without any class structure", say=_beside_nc1),
+            Number("nc1_null_std", "how far that varies by chance"),
+        ),
+        collapsed="neither",
+        needs=frozenset({"permutations"}),
+        position=10,
+    )
+)

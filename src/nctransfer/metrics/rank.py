@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 from .inputs import Samples, exact_products
+from .metric import Metric, Number, register
 from .moments import needs_samples, resolve
 from .reads import class_means
 from .statistics import ClassStatistics
+from .work import Work
 
 __all__ = ["numerical_rank"]
 
@@ -205,3 +207,23 @@ def _products(tall: Tensor) -> Callable[[np.ndarray], np.ndarray]:
         return product.double().cpu().numpy()
 
     return apply
+
+
+def _rank(centered: bool, work: Work) -> float:
+    return rank_of(work.samples("numerical rank"), centered=centered)
+
+
+_RANKS: tuple[tuple[str, bool, str, Literal["down", "neither"]], ...] = (
+    ("numerical_rank", False, "directions that a class fills, its mean included", "down"),
+    ("numerical_rank_centered", True, "directions that the spread of a class fills", "neither"),
+)
+for _place, (_name, _centered, _meaning, _direction) in enumerate(_RANKS):
+    register(
+        Metric(
+            _name,
+            partial(_rank, _centered),
+            (Number(_name, _meaning, say=lambda value, numbers: "about 1 is most collapsed"),),
+            collapsed=_direction,
+            position=40 + _place,
+        )
+    )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from ..errors import NCTransferError
 from .measure import measure
+from .metric import REGISTRY
 from .statistics import ClassStatistics
 
-__all__ = ["STREAMED", "streamed_numbers"]
-
-STREAMED = ("nc1", "cdnv", "equinorm", "equiangularity", "etf_angle_error", "etf_error", "vci")
+__all__ = ["streamed_numbers"]
 
 
 def streamed_numbers(statistics: ClassStatistics) -> dict[str, float]:
     """The numbers that are defined for these statistics; none where fewer than two classes were seen."""
     try:
-        collapse = measure(statistics)
+        names = [metric.name for metric in REGISTRY.values() if metric.streamed]
+        collapse = measure(statistics, only=names)
     except NCTransferError:
         return {}
-    values = {name: getattr(collapse, name) for name in STREAMED}
+    values = {name: collapse.to_dict()[name] for name in names}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,7 +1,8 @@
-"""How much samples vary within their class, against how far apart the classes lie: NC1, CDNV, VCI, class separation."""
+"""How much samples vary within their class, against how far apart the classes lie: NC1, VCI, class separation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,12 +10,15 @@ from torch import Tensor
 
 from ..errors import DataError
 from .inputs import Samples, check_weighting, exact_products
+from .metric import Metric, Number, register
 from .moments import Moments, moments_of, needs_samples, resolve
 from .reads import Deviations, centred, class_means, column_squares, read_deviations
 from .spectrum import Spectrum, between_spectrum
 from .statistics import ClassStatistics, add_outer_product
+from .words import COLLAPSED, no_structure, without_structure
+from .work import Work
 
-__all__ = ["cdnv", "class_separation", "nc1", "vci"]
+__all__ = ["class_separation", "nc1", "vci"]
 
 
 def nc1(features: Any, labels: Any = None, *, num_classes: int | None = None, weighting: str = "sample") -> float:
@@ -57,33 +61,6 @@ def nc1(features: Any, labels: Any = None, *, num_classes: int | None = None, we
         check_spread(source.counts)
         spectrum = between_spectrum(class_means(source), source.where)
         return nc1_of_samples(source, spectrum, weighting)
-
-
-def cdnv(features: Any, labels: Any = None, *, num_classes: int | None = None) -> float:
-    """Class-distance normalised variance: the mean over pairs i≠j of (Var_i + Var_j) / (2 ‖μ_i − μ_j‖²).
-
-    Range [0, ∞); smaller is more collapsed. Linear in D. Unchanged by rotation, shift and scale. Var_i is the mean
-    squared distance of class i's samples from their mean.
-
-    Args:
-        features: Features of shape (N, D), or ``ClassStatistics``.
-        labels: Class numbers of shape (N,).
-        num_classes: Number of classes; the largest label plus one if left out.
-
-    Raises:
-        DataError: two class means coincide, every class has one sample, or the input is bad.
-
-    Source:
-        Galanti, György and Hutter (2022), arXiv:2112.15121; eq. 5 and 6 of Li et al. (2022), arXiv:2212.12206.
-
-    Example:
-        >>> import torch
-        >>> cdnv(torch.tensor([[1.0], [-1.0], [5.0], [3.0]]), torch.tensor([0, 0, 1, 1]))  # (1 + 1) / (2 · 4²)
-        0.0625
-    """
-    source = resolve(features, labels, num_classes)
-    with exact_products():
-        return cdnv_of(moments_of(source))
 
 
 def class_separation(features: Any, labels: Any = None, *, num_classes: int | None = None) -> float:
@@ -210,40 +187,6 @@ def pooled_scatter(moments: Moments, weighting: str) -> Tensor:
             remedy="use weighting='sample', or pass the feature matrix and labels",
         )
     return moments.scatter
-
-
-def cdnv_of(moments: Moments) -> float:
-    """CDNV from class moments."""
-    check_spread(moments.counts)
-    assert moments.squares is not None
-    variances = moments.squares / moments.counts
-    distances = squared_distances(moments.means)
-    classes = len(variances)
-    first, second = torch.triu_indices(classes, classes, 1, device=distances.device)
-    between = distances[first, second]
-    near = moments.means.abs().amax() * torch.finfo(torch.float64).eps * 4
-    if not bool((between > near.square()).all()):
-        pair = int(between.argmin())
-        raise DataError(
-            f"the means of present classes {int(first[pair])} and {int(second[pair])} coincide, so CDNV is undefined",
-            where="features",
-            remedy="merge the two classes, or check their labels",
-        )
-    return float(((variances[first] + variances[second]) / (2 * between)).mean())
-
-
-def squared_distances(points: Tensor) -> Tensor:
-    """Squared distances (K, K) in float64, through one product where that is accurate and directly where it is not."""
-    centred = points - points.mean(0)
-    norms = centred.square().sum(1)
-    scale = norms[:, None] + norms
-    distances = (scale - 2 * centred @ centred.T).clamp_min_(0)
-    close = (distances < 1e-4 * scale).triu(1).nonzero()
-    for pairs in close.split(max(1, (16 << 20) // (points.shape[1] * 8))):
-        direct = (points[pairs[:, 0]] - points[pairs[:, 1]]).square().sum(1)
-        distances[pairs[:, 0], pairs[:, 1]] = direct
-        distances[pairs[:, 1], pairs[:, 0]] = direct
-    return distances.fill_diagonal_(0)
 
 
 def separation_of(source: Samples, read: Deviations) -> float:
@@ -382,3 +325,61 @@ def _digits_kept(source: Samples, read: Deviations, spectrum: Spectrum) -> bool:
         return True
     rounding = (4 * eps) ** 2 * (column_squares(source) @ spectrum.directions.square())
     return float(inverse @ (2 * (power * rounding).sqrt() + rounding)) <= 1e-5 * value
+
+
+def _than_chance(value: Any, numbers: Mapping[str, Any]) -> str | None:
+    return "no more structure than chance" if no_structure(numbers) else None
+
+
+def _nc1(work: Work) -> float:
+    if isinstance(work.source, ClassStatistics):
+        return nc1_of_scatter(work.moments, work.spectrum, work.weighting)
+    check_spread(work.source.counts)
+    return nc1_of_samples(work.source, work.spectrum, work.weighting, work.read)
+
+
+register(
+    Metric(
+        "nc1",
+        _nc1,
+        (Number("nc1", "spread within classes over spread between them, 0 when collapsed", COLLAPSED, _than_chance),),
+        collapsed="down",
+        needs=frozenset({"deviations"}),
+        streamed=True,
+        position=0,
+    )
+)
+register(
+    Metric(
+        "vci",
+        lambda work: vci_of(work.source, work.weighting),
+        (
+            Number(
+                "vci",
+                "share of the class directions that spread blurs, 0 when collapsed",
+                ((0.1, "strongly collapsed"), (0.5, "partly collapsed"), (float("inf"), "little collapsed")),
+                without_structure,
+            ),
+        ),
+        collapsed="down",
+        streamed=True,
+        position=110,
+    )
+)
+register(
+    Metric(
+        "class_separation",
+        lambda work: separation_of(work.samples("class separation"), work.read),
+        (
+            Number(
+                "class_separation",
+                "share of cosine distance that lies between classes, 1 when collapsed",
+                ((0.2, "little separated"), (0.6, "separated"), (float("inf"), "strongly separated")),
+                without_structure,
+            ),
+        ),
+        collapsed="up",
+        needs=frozenset({"deviations", "unit lengths"}),
+        position=120,
+    )
+)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..models import Network
-from ..models.networks import PENULTIMATE
+from ..models import PENULTIMATE, Network
 from ..probes import LayeredHead
 
 __all__ = ["LayeredClassifier"]

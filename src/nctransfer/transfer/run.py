@@ -16,8 +16,7 @@ from torch import nn
 from ..data import DataBundle
 from ..engine import Watch
 from ..errors import UsageError
-from ..models import Network
-from ..models.networks import PENULTIMATE
+from ..models import PENULTIMATE, Network
 from ..runs import (
     SCHEMA_VERSION,
     Augmentation,

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from ..models import Cut, Network
-from ..models.networks import PENULTIMATE
+from ..models import PENULTIMATE, Cut, Network
 from .classifier import LayeredClassifier
 from .methods import TuningMethod
 
