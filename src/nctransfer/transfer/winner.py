@@ -57,22 +57,38 @@ def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
     rounds: dict[bytes, list[Candidate]] = {}
     for candidate in candidates:
         rounds.setdefault(np.isfinite(candidate.right).tobytes(), []).append(candidate)
-    finalists = sorted((_round(group)[0] for group in rounds.values()), key=lambda winner: order[winner.name])
-    winner, best, gap, error, count = _round(finalists)
-    accuracy = _share(winner.right, _common(finalists))
+    played = [_round(group) for group in rounds.values()]
+    finalists = sorted((result.winner for result in played), key=lambda winner: order[winner.name])
+    final = _round(finalists)
     if len(candidates) == 1:
-        return Verdict(winner.name, "")
-    if winner.name == best.name:
-        return Verdict(winner.name, f"It was best on held-out images: {accuracy:.1%} of {count}.")
+        return Verdict(final.winner.name, "")
+    # Where the final told nobody apart, the sentence is that of the round that the winner came from.
+    told = [final, *(result for result in played if result.winner is final.winner)]
+    close = next((result for result in told if result.winner is not result.best), None)
+    if close is None:
+        share = _share(final.winner.right, _common(finalists))
+        return Verdict(final.winner.name, f"It was best on held-out images: {share:.1%} of {final.count}.")
+    best, winner = close.best.phrase, close.winner.phrase
     return Verdict(
-        winner.name,
-        f"{best.phrase[:1].upper()}{best.phrase[1:]} was {100 * gap:.1f} points better on {count} held-out images, within "
-        f"one standard error ({100 * error:.1f} points) of {winner.phrase}, which is cheaper.",
+        final.winner.name,
+        f"{best[:1].upper()}{best[1:]} was {100 * close.gap:.1f} points better on {close.count} held-out images, within one "
+        f"standard error ({100 * close.error:.1f} points) of {winner}, which is cheaper.",
     )
 
 
-def _round(group: Sequence[Candidate]) -> tuple[Candidate, Candidate, float, float, int]:
-    """(winner, most accurate, gap between the two, its standard error, images); the group is in order of cost."""
+@dataclasses.dataclass(frozen=True)
+class _Round:
+    """A round's winner, its most accurate member, the gap between the two with its standard error, and the images."""
+
+    winner: Candidate
+    best: Candidate
+    gap: float
+    error: float
+    count: int
+
+
+def _round(group: Sequence[Candidate]) -> _Round:
+    """The cheapest of a group, which is in order of cost, that lies within one standard error of its best."""
     common = _common(group)
     count = int(common.sum())
     best = max(group, key=lambda candidate: _share(candidate.right, common))  # of equals, the first: the cheapest
@@ -81,7 +97,7 @@ def _round(group: Sequence[Candidate]) -> tuple[Candidate, Candidate, float, flo
         gap = float(difference.mean()) if count else 0.0
         error = float(difference.std()) / count**0.5 if count else 0.0
         if candidate is best or gap <= error:
-            return candidate, best, gap, error, count
+            return _Round(candidate, best, gap, error, count)
     raise AssertionError("unreachable: the best is in its group")
 
 
