@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .metrics import ClassStatistics, measure
     from .runs import load_run
     from .training import pretrain
-    from .transfer import auto, predict, probe, tune
+    from .transfer import ImageClassifier, auto, predict, probe, tune
 
 __version__ = "0.1.0"
 
@@ -25,7 +25,7 @@ __all__ = [
             "metrics": ["ClassStatistics", "measure"],
             "runs": ["load_run"],
             "training": ["pretrain"],
-            "transfer": ["auto", "predict", "probe", "tune"],
+            "transfer": ["ImageClassifier", "auto", "predict", "probe", "tune"],
         },
     ),
 ]

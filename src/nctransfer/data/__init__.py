@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .loaders import Batch, PixelLoader, pixels_of
     from .named import NAMES, find_named, search_folders
     from .narrow import narrow
-    from .opening import bundle_from_arrays, bundle_from_torch, open_dataset
+    from .opening import bundle_from_arrays, bundle_from_files, bundle_from_torch, open_dataset
     from .order import batch_rows, random_order
     from .preprocess import Preprocess
     from .splits import DataBundle, ImageSplit
@@ -29,7 +29,7 @@ __all__ = lazy_front(
         "loaders": ["Batch", "PixelLoader", "pixels_of"],
         "named": ["NAMES", "find_named", "search_folders"],
         "narrow": ["narrow"],
-        "opening": ["bundle_from_arrays", "bundle_from_torch", "open_dataset"],
+        "opening": ["bundle_from_arrays", "bundle_from_files", "bundle_from_torch", "open_dataset"],
         "order": ["batch_rows", "random_order"],
         "preprocess": ["Preprocess"],
         "splits": ["DataBundle", "ImageSplit"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from .hub import find_hub
 from .images import IMAGE_SUFFIXES, shown
 from .named import NAMES, find_named
 from .parquet import ParquetSource, find_parquet, parquet_files
-from .sources import ArraySource, Found, MapSource, Source
+from .sources import ArraySource, FileSource, Found, MapSource, Source
 from .splits import DataBundle, ImageSplit, draw_splits
 
-__all__ = ["bundle_from_arrays", "bundle_from_torch", "open_dataset"]
+__all__ = ["bundle_from_arrays", "bundle_from_files", "bundle_from_torch", "open_dataset"]
 
 
 def open_dataset(
@@ -107,6 +108,32 @@ def bundle_from_arrays(
         if pair is not None:
             given[split] = ArraySource(pair[0], pair[1], f"{split} row")
     return _finish(_found_in_memory(given, class_names, name, "arrays"), **settings)
+
+
+def bundle_from_files(
+    paths: Sequence[str | Path],
+    labels: Any,
+    class_names: tuple[str, ...] | list[str] | None = None,
+    *,
+    test: tuple[Sequence[str | Path], Any] | None = None,
+    name: str = "files",
+    **settings: Any,
+) -> DataBundle:
+    """A data set from paths of image files and their labels.
+
+    Args:
+        paths: N paths.
+        labels: Shape (N,), in [0, K).
+        class_names: K names; numbers by default.
+        test: Further (paths, labels); drawn from ``paths`` where missing.
+        name: Short name of the data set.
+        settings: As for :func:`open_dataset`.
+    """
+    given: dict[str, Source] = {
+        split: FileSource([os.fspath(path) for path in files], numbers)
+        for split, (files, numbers) in {"train": (paths, labels), **({"test": test} if test else {})}.items()
+    }
+    return _finish(_found_in_memory(given, class_names, name, "files"), **settings)
 
 
 def bundle_from_torch(

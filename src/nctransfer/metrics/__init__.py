@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .plane import CollapsePlane, collapse_plane
     from .rank import numerical_rank
     from .statistics import ClassStatistics
+    from .trainer import collapse_trainer_callback
     from .training import CollapseLogger, collapse_callback, collapse_metric
     from .variability import class_separation, nc1, vci
 
@@ -38,6 +39,7 @@ __all__ = lazy_front(
         "plane": ["CollapsePlane", "collapse_plane"],
         "rank": ["numerical_rank"],
         "statistics": ["ClassStatistics"],
+        "trainer": ["collapse_trainer_callback"],
         "training": ["CollapseLogger", "collapse_callback", "collapse_metric"],
         "variability": ["class_separation", "nc1", "vci"],
     },

@@ -254,6 +254,10 @@ class LayerWatcher:
         self.logger.update(self.caught, labels)
         self.caught = {}
 
+    def drop(self) -> None:
+        """Forget what the last forward pass left."""
+        self._calls, self._weighted, self.caught = {}, None, {}
+
     def detach(self) -> None:
         """Stop catching."""
         for handle in self.handles:

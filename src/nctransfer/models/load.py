@@ -64,13 +64,13 @@ def load_network(
         size = image_size or 32
         encoder = build_small(arch, size=size)
         fitted = load_into(encoder, load_weights_file(file), file) if file is not None else None
-        network = wrap_module(encoder, size=size, name=arch, provenance=_provenance(arch, weights))
+        network = wrap_module(encoder, size=size, name=arch, provenance=_provenance(arch, size, weights))
         return _with_classifier(network, fitted).optimise_layout()
     return _from_timm(arch, weights, file, image_size)
 
 
-def _provenance(arch: str, weights: Any) -> dict[str, Any]:
-    return {"arch": arch, "arch_arguments": {}, "weights": str(weights or "random"), "license": None}
+def _provenance(arch: str, size: int, weights: Any) -> dict[str, Any]:
+    return {"arch": arch, "arch_arguments": {"size": size}, "weights": str(weights or "random"), "license": None}
 
 
 def _from_manifest(manifest: WeightsManifest, file: Path, arch: str | None, image_size: int | None) -> Network:

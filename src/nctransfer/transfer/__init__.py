@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ..engine import Watch
     from .api import auto, probe, tune
     from .choose import Choice, Chooser
+    from .estimator import ImageClassifier
     from .evaluate import cached_accuracy, run_split
     from .features import LayerFeatures, measure_features
     from .fitting import Diverged, FitOutcome
@@ -35,6 +36,7 @@ __all__ = lazy_front(
         "evaluate": ["cached_accuracy", "run_split"],
         "features": ["LayerFeatures", "measure_features"],
         "fitting": ["Diverged", "FitOutcome"],
+        "estimator": ["ImageClassifier"],
         "grid": ["run_grid"],
         "handover": ["load_classifier", "save_classifier"],
         "layer_collapse": ["layer_collapse"],

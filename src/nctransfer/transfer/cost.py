@@ -32,6 +32,8 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
     All are None, with ``cost_note``, where the fresh process failed; a run does not fail for it. A network that cannot be
     sent to another process (a local class, say) counts as that.
     """
+    if not bench.settings.step_cost:
+        return _nothing("not asked for")
     if not bench.runtime.is_main or bench.runtime.world_size > 1:
         return _nothing("not measured in a run of several processes")
     context = _context()

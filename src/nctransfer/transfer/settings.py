@@ -116,6 +116,11 @@ class TransferSettings(Settings):
         description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
         json_schema_extra=MACHINE,
     )
+    step_cost: bool = Field(
+        True,
+        description="Measure time and memory of a training step of each method, in a fresh process.",
+        json_schema_extra=MACHINE,
+    )
     seed: int = Field(
         0, ge=0, description="Seed of splits, order, augmentation and initialisation.", json_schema_extra=MACHINE
     )
