@@ -26,6 +26,12 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, or folders of them.")],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show in JSON.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    on_bad_image: Annotated[
+        str, typer.Option(help="stop names all unreadable images; skip leaves them out and says so.")
+    ] = "stop",
+    pixel_limit: Annotated[
+        int | None, typer.Option(min=1, help="Most pixels of an image. [default: Pillow's limit, 89,478,485]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
@@ -36,7 +42,15 @@ def predict(
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other", remedy="choose one")
-    found = predict_images(run, images, top=top, device=device, watch=TerminalWatch())
+    found = predict_images(
+        run,
+        images,
+        top=top,
+        device=device,
+        on_bad_image=on_bad_image,
+        pixel_limit=pixel_limit,
+        watch=TerminalWatch(),
+    )
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=1))
     elif as_csv:

@@ -9,12 +9,17 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from .augment import augment
     from .augment_settings import AugmentSettings
+    from .checks import write_skipped
     from .feature_files import OpenedFeatures, open_features
-    from .files import image_files, read_image
+    from .files import find_images, image_files, read_image
+    from .fingerprint import check_same_data
+    from .images import Decoding, shown
     from .loaders import Batch, PixelLoader, pixels_of
+    from .memory import bundle_from_arrays, bundle_from_files, bundle_from_object, bundle_from_torch
     from .named import NAMES, find_named, search_folders
     from .narrow import narrow
-    from .opening import bundle_from_arrays, bundle_from_files, bundle_from_torch, open_dataset
+    from .notes import warnings_of_report
+    from .opening import check_same_place, open_dataset
     from .order import batch_rows, random_order
     from .preprocess import Preprocess
     from .splits import DataBundle, ImageSplit
@@ -25,13 +30,18 @@ __all__ = lazy_front(
         "augment": ["augment"],
         "augment_settings": ["AugmentSettings"],
         "feature_files": ["OpenedFeatures", "open_features"],
-        "files": ["image_files", "read_image"],
+        "files": ["find_images", "image_files", "read_image"],
+        "fingerprint": ["check_same_data"],
+        "images": ["Decoding", "shown"],
         "loaders": ["Batch", "PixelLoader", "pixels_of"],
+        "memory": ["bundle_from_arrays", "bundle_from_files", "bundle_from_object", "bundle_from_torch"],
         "named": ["NAMES", "find_named", "search_folders"],
         "narrow": ["narrow"],
-        "opening": ["bundle_from_arrays", "bundle_from_files", "bundle_from_torch", "open_dataset"],
+        "notes": ["warnings_of_report"],
+        "opening": ["check_same_place", "open_dataset"],
         "order": ["batch_rows", "random_order"],
         "preprocess": ["Preprocess"],
+        "checks": ["write_skipped"],
         "splits": ["DataBundle", "ImageSplit"],
     },
 )

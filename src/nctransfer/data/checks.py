@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..errors import DataError, UsageError
 from ..runs import write_bytes
+from .depth import RangeFinder
+from .images import Decoding, DeepPixels
 from .parallel import for_each
 from .splits import ImageSplit
 
-__all__ = ["Findings", "check_images", "drop_bad", "find_duplicates", "summarise_sizes"]
+__all__ = ["Findings", "check_images", "drop_bad", "find_duplicates", "summarise_sizes", "write_skipped"]
 
 _DIGEST = 16
+_FEW_LEVELS = 8  # A deep image that is left with fewer of the 256 levels is nearly black, or nearly one grey.
 
 
 @dataclass
@@ -30,6 +34,8 @@ class Findings:
         width, height: Shape (N,); 0 where the image is bad.
         pixel_hash, file_hash: Digests; empty where unknown.
         reason: Why the image is bad; empty where it is not.
+        deep: Shape (N,), whether the image holds more than 8 bits a channel.
+        flat: Shape (N,), whether all its pixels are one colour; of a deep image, nearly one.
     """
 
     width: np.ndarray
@@ -37,6 +43,8 @@ class Findings:
     pixel_hash: list[bytes]
     file_hash: list[bytes]
     reason: list[str]
+    deep: np.ndarray
+    flat: np.ndarray
 
     def keep(self, good: np.ndarray) -> Findings:
         """The entries at these positions."""
@@ -46,21 +54,50 @@ class Findings:
             [self.pixel_hash[index] for index in good],
             [self.file_hash[index] for index in good],
             [self.reason[index] for index in good],
+            self.deep[good],
+            self.flat[good],
         )
 
 
-def check_images(split: ImageSplit, what: str) -> Findings:
-    """Decode every image of a split in full, with threads.
+def check_images(splits: dict[str, ImageSplit], decoding: Decoding) -> tuple[dict[str, Findings], Decoding]:
+    """Decode every image in full, with threads, and find the ranges of values of deep ones.
 
     Args:
-        split: The split.
-        what: Said beside the progress bar.
+        splits: The splits by name, train first.
+        decoding: Ranges of values that it lacks are taken from the training images, or from another split where training
+            holds none of a kind.
 
     Returns:
-        What was found; nothing is raised for a bad image.
+        The findings of each split (nothing is raised for a bad image), and how images are decoded. The sources of the splits
+        decode like this from now on.
     """
+    for split in splits.values():
+        split.source.decoding = decoding
+    finders = {name: RangeFinder(len(split)) for name, split in splits.items()}
+    findings = {name: _check_split(split, name, finders[name]) for name, split in splits.items()}
+    if any(found.deep.any() for found in findings.values()):
+        ranges = dict(decoding.value_ranges)
+        for finder in finders.values():
+            ranges = {**finder.value_ranges(), **ranges}
+        decoding = Decoding(decoding.pixel_limit, ranges)
+        for split in splits.values():
+            split.source.decoding = decoding
+        for name, split in splits.items():
+            _check_deep_images(split, findings[name])
+    return findings, decoding
+
+
+def _check_split(split: ImageSplit, name: str, finder: RangeFinder) -> Findings:
     num = len(split)
-    found = Findings(np.zeros(num, np.int64), np.zeros(num, np.int64), [b""] * num, [b""] * num, [""] * num)
+    found = Findings(
+        np.zeros(num, np.int64),
+        np.zeros(num, np.int64),
+        [b""] * num,
+        [b""] * num,
+        [""] * num,
+        np.zeros(num, bool),
+        np.zeros(num, bool),
+    )
 
     def check(index: int) -> None:
         position = int(split.indices[index])
@@ -68,16 +105,41 @@ def check_images(split: ImageSplit, what: str) -> Findings:
             content = split.source.content(position)
             if content is not None:
                 found.file_hash[index] = hashlib.blake2b(content, digest_size=_DIGEST).digest()
-            image = split.source.image(position)
+            loaded = split.source.load(position)
         except DataError as error:
             found.reason[index] = error.what
             return
-        found.width[index], found.height[index] = image.size
-        size = f"{image.width}x{image.height}".encode()
-        found.pixel_hash[index] = hashlib.blake2b(image.tobytes(), digest_size=_DIGEST, person=size[:16]).digest()
+        if isinstance(loaded, DeepPixels):
+            found.deep[index] = True
+            finder.add(loaded)
+        else:
+            _note_pixels(found, index, loaded)
 
-    for_each(check, num, what=what)
+    for_each(check, num, what=f"checking {name} images")
     return found
+
+
+def _check_deep_images(split: ImageSplit, found: Findings) -> None:
+    rows = np.flatnonzero(found.deep)
+
+    def check(position: int) -> None:
+        index = int(rows[position])
+        try:
+            image = split.source.image(int(split.indices[index]))
+        except DataError as error:
+            found.reason[index] = error.what
+            return
+        _note_pixels(found, index, image)
+        found.flat[index] = np.ptp(np.asarray(image)) < _FEW_LEVELS
+
+    for_each(check, len(rows), what=None)
+
+
+def _note_pixels(found: Findings, index: int, image: Image.Image) -> None:
+    found.width[index], found.height[index] = image.size
+    size = f"{image.width}x{image.height}".encode()
+    found.pixel_hash[index] = hashlib.blake2b(image.tobytes(), digest_size=_DIGEST, person=size[:16]).digest()
+    found.flat[index] = all(band[0] == band[1] for band in (image.getextrema() or ()))  # type: ignore[index]
 
 
 def drop_bad(
@@ -95,7 +157,7 @@ def drop_bad(
         splits: The splits by name.
         findings: Of each split.
         on_bad_image: ``stop`` or ``skip``.
-        skip_limit: Largest share of bad images that ``skip`` puts up with.
+        skip_limit: Largest fraction of bad images that ``skip`` allows.
         skipped_csv: Where the list of bad images is written, if any.
         place: Where the data lie, for messages.
 
@@ -124,10 +186,10 @@ def drop_bad(
             remedy="fix or remove them, or pass --on-bad-image skip",
         )
     if skipped_csv is not None:
-        _write_csv(Path(skipped_csv), bad)
+        write_skipped(Path(skipped_csv), bad)
     if len(bad) > skip_limit * total:
         raise DataError(
-            f"{len(bad)} of {total} images cannot be read, more than the share of {skip_limit:.3g} that may be skipped",
+            f"{len(bad)} of {total} images cannot be read, more than the fraction of {skip_limit:.3g} that may be skipped",
             where=listed,
             remedy="fix them, or raise the skip limit",
         )
@@ -139,17 +201,20 @@ def drop_bad(
 
 
 def summarise_sizes(findings: dict[str, Findings]) -> dict[str, Any]:
-    """Widths and heights over all splits: smallest, median, largest, and the most frequent size."""
+    """Widths and heights over all splits: smallest, median, largest, the most frequent size, and the ratio of the longer
+    side to the shorter (``aspect``: median, 90 % quantile, largest)."""
     width = np.concatenate([found.width for found in findings.values()])
     height = np.concatenate([found.height for found in findings.values()])
     if not len(width):
         return {}
+    aspect = np.maximum(width, height) / np.maximum(np.minimum(width, height), 1)
     common, times = Counter(zip(width.tolist(), height.tolist(), strict=True)).most_common(1)[0]
     return {
         "width": [int(width.min()), float(np.median(width)), int(width.max())],
         "height": [int(height.min()), float(np.median(height)), int(height.max())],
         "most_frequent": list(common),
         "most_frequent_share": times / len(width),
+        "aspect": [float(value) for value in np.quantile(aspect, (0.5, 0.9, 1.0))],
     }
 
 
@@ -192,7 +257,8 @@ def _check_not_emptied(before: ImageSplit, after: ImageSplit, where: str) -> Non
         )
 
 
-def _write_csv(path: Path, bad: list[dict[str, str]]) -> None:
+def write_skipped(path: Path, bad: list[dict[str, str]]) -> None:
+    """Write what was left out, one line an image."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["identity", "split", "class", "reason"])
     writer.writeheader()

@@ -32,12 +32,15 @@ def unify_classes(found: Found) -> tuple[tuple[str, ...], dict[str, np.ndarray]]
     }
     for split, listed in names.items():
         _check_unique(listed, split, found)
+    _check_numbers(names, found)
     train = names["train"]
     for split, listed in names.items():
         missing, extra = sorted(set(train) - set(listed)), sorted(set(listed) - set(train))
+        if found.naming.get(split) in ("values", "numbers"):
+            missing = []  # Labels that are names in themselves cannot shift where one is absent; it is told below.
         if missing or extra:
-            said = [f"{split} lacks {_quoted(missing)}"] * bool(missing)
-            said += [f"{split} has {_quoted(extra)}, which train lacks"] * bool(extra)
+            said = [f"{split} lacks {_quoted(missing)}{_emptied(found, split, missing)}"] * bool(missing)
+            said += [f"{split} has {_quoted(extra)}, which train lacks{_emptied(found, 'train', extra)}"] * bool(extra)
             raise DataError(
                 "the classes differ between the splits: " + "; ".join(said),
                 where=found.place,
@@ -50,6 +53,25 @@ def unify_classes(found: Found) -> tuple[tuple[str, ...], dict[str, np.ndarray]]
         labels[split] = to_train[source.labels] if len(source.labels) else source.labels
         present[split] = np.bincount(labels[split], minlength=len(train))
     return _drop_empty(found, train, labels, present)
+
+
+def _check_numbers(names: dict[str, list[str]], found: Found) -> None:
+    """Numbers in one split and a list of names in another are matched only where name k is the number k."""
+    numbered = [split for split in names if found.naming.get(split) == "numbers"]
+    listed = [split for split in names if found.naming.get(split, "declared") == "declared"]
+    for split in listed if numbered else []:
+        if names[split] != [str(number) for number in range(len(names[split]))]:
+            raise DataError(
+                f"the labels of {numbered[0]} are numbers and those of {split} have names, so they cannot be matched",
+                where=found.place,
+                remedy="name the classes in every split, or in none",
+            )
+
+
+def _emptied(found: Found, split: str, names: list[str]) -> str:
+    """What stands in the class folders that were left out of a split because nothing in them can be read."""
+    said = [f"{name}: {found.empty[split][name]}" for name in names if found.empty.get(split, {}).get(name)]
+    return f" ({'; '.join(said[:5])}, which cannot be read)" if said else ""
 
 
 def _drop_empty(
@@ -66,9 +88,11 @@ def _drop_empty(
             )
         bare = [train[index] for index in np.flatnonzero(counts == 0) if index not in empty]
         if bare:
-            found.notes.append(f"{split} has no image of {_quoted(bare)}")
+            found.notes.append(f"warning: {split} has no image of {_quoted(bare)}")
     if len(empty):
-        found.notes.append(f"classes without any image were left out: {_quoted([train[index] for index in empty])}")
+        found.notes.append(
+            f"warning: classes without any image were left out: {_quoted([train[index] for index in empty])}"
+        )
     kept = np.flatnonzero(present["train"])
     if len(kept) < 2:
         what = f"only one class, {train[kept[0]]!r}" if len(kept) else "no images"

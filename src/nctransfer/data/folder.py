@@ -1,37 +1,23 @@
-"""A folder of class folders, with or without ``train/``, ``val/``, ``test/`` above them.
+"""A folder of class folders, with or without ``train/``, ``val/``, ``test/`` above or inside them.
 
-Everything below a class folder belongs to that class, however deep. Dot files, ``__MACOSX`` and files that are no
-images are passed over and told; folders are tracked by (device, inode), so that links cannot turn in a circle or
-count an image twice.
+Everything below a class folder belongs to that class, however deep. Hidden files, system folders, runs of this package and
+files that are no images by their content are passed over and told; folders are tracked by (device, inode), so that links
+cannot turn in a circle or count an image twice.
 """
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
 
 from ..errors import DataError
-from .images import IMAGE_SUFFIXES, shown
+from .images import shown
 from .sources import FileSource, Found, Source
+from .walk import Walk, is_run_folder
+from .words import split_of_folder
 
-__all__ = ["SPLIT_NAMES", "class_name", "find_folder"]
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-
-_JUNK = frozenset(("__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN", "System Volume Information"))
-_log = logging.getLogger("nctransfer.data")
+__all__ = ["class_name", "find_folder"]
 
 
 def find_folder(root: str) -> Found:
@@ -45,23 +31,25 @@ def find_folder(root: str) -> Found:
 
     Raises:
         DataError: no class folders, no images, names that are the same after Unicode normalisation and trimming,
-            links that turn in a circle, or folders that cannot be read.
+            links that turn in a circle, folders that cannot be read, or a layout with two meanings.
     """
     root = os.path.abspath(root)
-    walk = _Walk(root)
+    if is_run_folder(root):
+        raise DataError("a run of nctransfer, not images", where=shown(root), remedy="pass the folder of the images")
+    walk = Walk(root)
     top = walk.list(root)
     notes: list[str] = []
-    split_folders = _split_folders(walk, root, top, notes)
-    if not split_folders:
-        split_folders = {"train": root}
-    sources: dict[str, Source] = {}
-    names: dict[str, tuple[str, ...]] = {}
-    for split, folder in split_folders.items():
-        sources[split], names[split] = _read_split(walk, folder, split, root, notes)
-    if walk.passed_over:
-        notes.append(f"{len(walk.passed_over)} files or folders were passed over (hidden, system or not an image)")
-    found = Found(shown(os.path.basename(root)), "folder", shown(root), sources, names, notes)
-    found.skipped = [{"path": path, "reason": reason} for path, reason in walk.passed_over.items()]
+    folders = _split_folders(walk, root, top, notes)
+    if folders:
+        classes = {split: _class_folders(walk, folder, split, notes) for split, folder in folders.items()}
+    else:
+        classes = _inside_classes(walk, root, _class_folders(walk, root, "train", notes), notes)
+    found = Found(shown(os.path.basename(root)), "folder", shown(root), {}, {}, notes)
+    seen: dict[tuple[int, int], str] = {}
+    for split, by_class in classes.items():
+        source, names = _read_split(walk, folders.get(split, root), by_class, split, found, seen)
+        found.sources[split], found.class_names[split] = source, names
+    _tell(walk, found)
     return found
 
 
@@ -75,74 +63,30 @@ def class_name(folder: str) -> str:
     return unicodedata.normalize("NFC", shown(folder)).strip()
 
 
-@dataclass
-class _Walk:
-    """Reads folders, remembers what it passed over."""
-
-    root: str
-    passed_over: dict[str, str] = field(default_factory=dict)
-
-    def list(self, folder: str) -> tuple[list[str], list[str]]:
-        """Names of (subfolders, image files) of ``folder``, sorted, without what is passed over."""
-        folders, files = [], []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in sorted(entries, key=lambda entry: os.fsencode(entry.name)):
-                    if entry.name.startswith(".") or entry.name in _JUNK:
-                        self._pass(entry.path, "hidden or system file")
-                    elif entry.is_dir():
-                        folders.append(entry.name)
-                    elif os.path.splitext(entry.name)[1].lower() not in IMAGE_SUFFIXES:
-                        self._pass(entry.path, "not an image by its suffix")
-                    elif entry.is_file() or entry.is_symlink():
-                        files.append(entry.name)
-                    else:
-                        self._pass(entry.path, "not a regular file")
-        except OSError as error:
-            loop = error.errno == errno.ELOOP
-            raise DataError(
-                "a link turns in a circle" if loop else f"the folder cannot be read: {error.strerror}",
-                where=shown(error.filename or folder),
-                remedy="remove the symbolic link and run again" if loop else "fix its permissions, or leave it out",
-            ) from error
-        return folders, files
-
-    def images(self, folder: str, seen: dict[tuple[int, int], str], above: tuple = ()) -> Iterator[str]:
-        """Paths of all images below ``folder``; ``seen`` maps (device, inode) to the folder met first."""
-        status = os.stat(folder)
-        key = (status.st_dev, status.st_ino)
-        if key in above:
-            raise DataError(
-                "a link turns in a circle", where=self.relative(folder), remedy="remove the symbolic link and run again"
-            )
-        if key in seen:
-            raise DataError(
-                f"the folder is the same as {seen[key]!r}, reached over a link",
-                where=self.relative(folder),
-                remedy="remove one of the two, so that no image counts twice",
-            )
-        seen[key] = self.relative(folder)
-        folders, files = self.list(folder)
-        for name in files:
-            yield os.path.join(folder, name)
-        for name in folders:
-            yield from self.images(os.path.join(folder, name), seen, (*above, key))
-
-    def relative(self, path: str) -> str:
-        return shown(os.path.relpath(path, self.root))
-
-    def _pass(self, path: str, reason: str) -> None:
-        name = self.relative(path)
-        if name not in self.passed_over:
-            self.passed_over[name] = reason
-            _log.info("passed over %s: %s", name, reason)
+def _tell(walk: Walk, found: Found) -> None:
+    found.skipped = [{"path": path, "reason": reason} for path, reason in walk.passed_over.items()]
+    if walk.passed_over:
+        found.notes.append(
+            f"{len(walk.passed_over)} files or folders were passed over (hidden, system, runs, or not an image)"
+        )
+    if walk.by_content:
+        places = Counter(os.path.dirname(path) or "." for path in walk.by_content)
+        listed = _listed([f"{num} in {place}" for place, num in places.items()], most=5)
+        found.notes.append(
+            f"warning: {len(walk.by_content)} files without the suffix of an image are images by their content, and count as "
+            f"such: {listed}"
+        )
 
 
-def _split_folders(walk: _Walk, root: str, top: tuple[list[str], list[str]], notes: list[str]) -> dict[str, str]:
+def _listed(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _split_folders(walk: Walk, root: str, top: tuple[list[str], list[str]], notes: list[str]) -> dict[str, str]:
     """Folders of the splits by name, or nothing where ``root`` holds class folders."""
     known: dict[str, str] = {}
     for name in top[0]:
-        split = SPLIT_NAMES.get(name.lower())
+        split = split_of_folder(name)
         if split in known:
             raise DataError(
                 f"two folders for the {split} split: {os.path.basename(known[split])!r} and {name!r}",
@@ -151,34 +95,71 @@ def _split_folders(walk: _Walk, root: str, top: tuple[list[str], list[str]], not
             )
         if split:
             known[split] = os.path.join(root, name)
-    others = [name for name in top[0] if name.lower() not in SPLIT_NAMES]
-    if not known or (others and "train" not in known):
+    others = [name for name in top[0] if not split_of_folder(name)]
+    if not known:
         return {}
-    quiet = _Walk(root)
-    inside = {split: quiet.list(folder) for split, folder in known.items()}
-    if others and not inside["train"][0]:
-        return {}  # `train` is a class here, of vehicles perhaps.
+    quiet = Walk(root)
+    inside = {split: quiet.list(folder)[0] for split, folder in known.items()}
+    if others and not inside.get("train"):
+        return _as_classes(root, known, others, inside, notes)
     if "train" not in known:
-        if len(known) > 1 and not any(folders for folders, _ in inside.values()):
-            return {}  # Classes called `test` and `val`; odd, but nothing else fits.
         raise DataError(
             f"there is a folder {shown(os.path.basename(next(iter(known.values()))))!r} but no 'train'",
             where=shown(root),
             remedy="add train/ with one folder a class, or pass the folder that holds the class folders",
         )
-    if others:
-        notes.append("beside train/, these folders were left out: " + ", ".join(shown(name) for name in others))
+    _weigh_others(root, known, others, notes)
     return known
 
 
-def _read_split(
-    walk: _Walk, folder: str, split: str, root: str, notes: list[str]
-) -> tuple[FileSource, tuple[str, ...]]:
+def _as_classes(
+    root: str, known: dict[str, str], others: list[str], inside: dict[str, list[str]], notes: list[str]
+) -> dict[str, str]:
+    """Folders with the name of a split that are classes beside others (``train`` of vehicles perhaps), and told so."""
+    for split, folders in inside.items():
+        shared = sorted(set(map(class_name, folders)) & set(map(class_name, others)))
+        if shared:
+            raise DataError(
+                f"the folder {shown(os.path.basename(known[split]))!r} holds {_listed([repr(name) for name in shared])}, "
+                "which stand beside it as well",
+                where=shown(root),
+                remedy="move the class folders beside it into train/",
+            )
+    names = [repr(shown(os.path.basename(path))) for path in known.values()]
+    notes.append(f"warning: {_listed(names)} beside other class folders is taken for a class, not for a split")
+    return {}
+
+
+def _weigh_others(root: str, known: dict[str, str], others: list[str], notes: list[str]) -> None:
+    """Folders beside ``train/`` are left out with a word; where they outweigh it, ``train`` may be a class."""
+    counts = {name: sum(1 for _ in Walk(root).images(os.path.join(root, name), {})) for name in others}
+    left = {name: num for name, num in counts.items() if num}
+    if others:
+        notes.append(
+            ("warning: " if left else "")
+            + "beside train/, these folders were left out: "
+            + ", ".join(f"{shown(name)} ({counts[name]} images)" for name in others)
+        )
+    if len(known) == 1 and left:
+        num_train = sum(1 for _ in Walk(root).images(known["train"], {}))
+        if 2 * sum(left.values()) >= num_train:
+            raise DataError(
+                f"'train' with folders in it stands beside {_listed([shown(name) for name in left])}: is it a split or a class?",
+                where=shown(root),
+                remedy="move the other folders away if it is a split, or put its images into it without folders if it "
+                "is a class",
+            )
+
+
+def _class_folders(walk: Walk, folder: str, split: str, notes: list[str]) -> dict[str, list[str]]:
+    """Class names and their folder."""
     folders, loose = walk.list(folder)
     if not folders:
         _complain_no_classes(folder, loose, split)
     if loose:
-        notes.append(f"{len(loose)} images beside the class folders of {shown(os.path.basename(folder))} were left out")
+        notes.append(
+            f"warning: {len(loose)} images beside the class folders of {shown(os.path.basename(folder))} were left out"
+        )
     by_class: dict[str, str] = {}
     for name in folders:
         if not class_name(name):
@@ -191,23 +172,89 @@ def _read_split(
                 where=shown(folder),
                 remedy="rename or merge them",
             )
-    seen: dict[tuple[int, int], str] = {}
-    files = {name: list(walk.images(os.path.join(folder, by_class[name]), seen)) for name in sorted(by_class)}
-    empty = [name for name in files if not files[name]]
+    return {name: [os.path.join(folder, by_class[name])] for name in sorted(by_class)}
+
+
+def _inside_classes(
+    walk: Walk, root: str, by_class: dict[str, list[str]], notes: list[str]
+) -> dict[str, dict[str, list[str]]]:
+    """The splits of a layout CLASS/train, CLASS/test; one split where the class folders hold none."""
+    quiet = Walk(root)
+    inner = {name: quiet.list(paths[0]) for name, paths in by_class.items()}
+    splits = {name: {split_of_folder(sub) for sub in subs} - {""} for name, (subs, _) in inner.items()}
+    filled = [name for name, (subs, files) in inner.items() if subs or files]
+    with_train = [name for name in filled if "train" in splits[name]]
+    if not any(splits.values()):
+        return {"train": by_class}
+    pure = all(splits[name] and all(map(split_of_folder, inner[name][0])) and not inner[name][1] for name in filled)
+    if pure and with_train == filled:
+        found: dict[str, dict[str, list[str]]] = {}
+        for name in filled:
+            for sub in inner[name][0]:
+                paths = found.setdefault(split_of_folder(sub), {}).setdefault(name, [])
+                paths.append(os.path.join(by_class[name][0], sub))
+        notes.append("the splits stand inside the class folders")
+        return {split: found[split] for split in ("train", "validation", "test") if split in found}
+    some = [name for name in filled if splits[name]]
+    if len(some) == len(filled) or any(len(splits[name]) > 1 for name in some):
+        raise DataError(
+            f"class folders hold folders of splits, but not all alike: {_listed([repr(name) for name in some])}",
+            where=shown(root),
+            remedy="give every class folder train/ (and test/) and nothing beside them, or turn the layout round: "
+            "train/CLASS and test/CLASS",
+        )
+    notes.append(
+        f"warning: the class folders {_listed([repr(name) for name in some])} hold a folder with the name of a split; its "
+        "images count as the class's"
+    )
+    return {"train": by_class}
+
+
+def _read_split(
+    walk: Walk,
+    folder: str,
+    by_class: dict[str, list[str]],
+    split: str,
+    found: Found,
+    seen: dict[tuple[int, int], str],
+) -> tuple[Source, tuple[str, ...]]:
+    files = {name: [file for path in paths for file in walk.images(path, seen)] for name, paths in by_class.items()}
+    only_runs = [name for name in files if not files[name] and all(map(walk.holds_only_runs, by_class[name]))]
+    missed = {name: ", ".join(filter(None, map(walk.missed_in, paths))) for name, paths in by_class.items()}
+    empty = [name for name in files if not files[name] and name not in only_runs]
+    found.empty[split] = {name: missed[name] for name in empty}
     if empty:
-        notes.append(f"{split}: class folders without an image were left out: " + ", ".join(empty))
+        said = [f"{name!r}" + (f" ({missed[name]})" if missed[name] else "") for name in empty]
+        found.notes.append(
+            f"warning: {split}: class folders without an image that can be read were left out: {', '.join(said)}"
+        )
+    for name in files:
+        if files[name] and missed[name]:
+            found.notes.append(f"warning: {split}: files of the class {name!r} were left out: {missed[name]}")
     names = tuple(name for name in files if files[name])
     if not names:
-        raise DataError("no images", where=shown(folder), remedy="put images into one folder a class")
-    if len(names) == 1 and split == "train":
-        inner = walk.list(os.path.join(folder, by_class[names[0]]))[0]
-        hint = f"; or did you mean {shown(os.path.join(folder, by_class[names[0]]))}?" if len(inner) > 1 else ""
+        lost = ", ".join(f"{name!r}: {text}" for name, text in missed.items() if text)
         raise DataError(
-            f"only one class, {names[0]!r}", where=shown(folder), remedy="add a folder for a second class" + hint
+            "no images" + (f" that can be read ({lost})" if lost else ""),
+            where=shown(folder),
+            remedy="put images into one folder a class" + ("; convert them to JPEG or PNG" if lost else ""),
         )
+    if len(names) == 1 and split == "train":
+        _complain_one_class(names[0], by_class[names[0]][0], folder, found.empty[split])
     paths = [path for name in names for path in files[name]]
     labels = [label for label, name in enumerate(names) for _ in files[name]]
-    return FileSource(paths, labels, root), names
+    return FileSource(paths, labels, walk.root), names
+
+
+def _complain_one_class(name: str, path: str, folder: str, empty: dict[str, str]) -> None:
+    inner = Walk(folder).list(path)[0]
+    hint = f"; or did you mean {shown(path)}?" if len(inner) > 1 else ""
+    lost = "; ".join(f"{other!r} holds no image that can be read" for other in empty)
+    raise DataError(
+        f"only one class, {name!r}" + (f" ({lost})" if lost else ""),
+        where=shown(folder),
+        remedy="add a folder for a second class" + hint,
+    )
 
 
 def _complain_no_classes(folder: str, loose: list[str], split: str) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..errors import DataError, SetupError, UsageError
-from .folder import SPLIT_NAMES
-from .images import decode
-from .sources import Found, Source
+from .labels import Labels, named_labels
+from .sources import EncodedSource, Found, Source
+from .words import SPLIT_NAMES
 
-__all__ = ["HubSource", "find_hub"]
+__all__ = ["HubSource", "find_hub", "find_loaded", "is_hub_object"]
+
+_LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category")
 
 
 def find_hub(name: str) -> Found:
@@ -48,21 +49,58 @@ def find_hub(name: str) -> Found:
             where=f"hf:{name}",
             remedy="run once with a network, or pass a folder with the Parquet files of the data set",
         ) from error
+    return find_loaded(loaded, name.replace("/", "_"), f"hf:{name}")
+
+
+def is_hub_object(data: Any) -> bool:
+    """Whether this is a ``Dataset`` or a ``DatasetDict`` of the library ``datasets``."""
+    first = next(iter(data.values()), None) if isinstance(data, dict) else data
+    return type(first).__module__.split(".")[0] == "datasets"
+
+
+def find_loaded(loaded: Any, name: str, place: str) -> Found:
+    """The splits of a ``DatasetDict``, or of one ``Dataset``.
+
+    Args:
+        loaded: The data set of the library ``datasets``.
+        name: Short name.
+        place: The place that messages name.
+
+    Raises:
+        DataError: no training split, or no image column or labels.
+    """
+    import datasets
+
+    parts = loaded if isinstance(loaded, dict) else {"train": loaded}
     sources: dict[str, Source] = {}
     names: dict[str, tuple[str, ...]] = {}
-    notes = []
-    for given, part in loaded.items():
-        split = SPLIT_NAMES.get(str(given).lower(), "train" if len(loaded) == 1 else "")
+    found = Found(name, "hub", place, sources, names)
+    for given, part in parts.items():
+        split = SPLIT_NAMES.get(str(given).lower(), "train" if len(parts) == 1 else "")
         if not split or split in sources:
-            notes.append(f"the split {given!r} was left out")
+            found.notes.append(f"warning: the split {str(given)!r} ({_size(part)} images) was left out")
             continue
-        sources[split], names[split] = _open_split(part, f"hf:{name}", str(given), datasets)
+        if not hasattr(part, "select_columns") or not hasattr(part, "__len__"):
+            raise DataError(
+                f"{type(part).__name__} cannot be read by index",
+                where=place,
+                remedy="load the data set without streaming=True",
+            )
+        source, labels = _open_split(part, place, str(given), datasets)
+        if len(labels.numbers) and labels.naming == "declared" and np.all(labels.numbers == -1):
+            found.notes.append(f"warning: the {split} split has no labels (all are -1) and was left out")
+            continue
+        sources[split], names[split], found.naming[split] = source, labels.names, labels.naming
     if "train" not in sources:
-        raise DataError(f"no training split among {', '.join(map(str, loaded))}", where=f"hf:{name}")
-    return Found(name.replace("/", "_"), "hub", f"hf:{name}", sources, names, notes)
+        raise DataError(f"no training split among {', '.join(map(str, parts))}", where=place)
+    return found
 
 
-class HubSource:
+def _size(part: Any) -> str:
+    return str(len(part)) if hasattr(part, "__len__") else "?"
+
+
+class HubSource(EncodedSource):
     """One split of a ``datasets.DatasetDict``, with images as encoded bytes."""
 
     def __init__(self, dataset: Any, column: str, labels: np.ndarray, split: str) -> None:
@@ -78,34 +116,29 @@ class HubSource:
                 raise DataError(f"cannot be opened: {error.strerror or error}") from error
         return value.get("bytes") or b""
 
-    def image(self, index: int) -> Image.Image:
-        return decode(self.content(index))
-
     def identity(self, index: int) -> str:
         return f"row {index} of {self.split}"
 
 
-def _open_split(part: Any, where: str, split: str, datasets: Any) -> tuple[HubSource, tuple[str, ...]]:
+def _open_split(part: Any, where: str, split: str, datasets: Any) -> tuple[HubSource, Labels]:
     images = [name for name, feature in part.features.items() if isinstance(feature, datasets.Image)]
     classes = [name for name, feature in part.features.items() if isinstance(feature, datasets.ClassLabel)]
-    if not images or not classes:
+    named = [name for name in _LABEL_COLUMNS if name in part.features]
+    if not images or not (classes or named):
         raise DataError(
-            f"no {'image' if not images else 'ClassLabel'} column among {', '.join(part.features)}",
+            f"no {'image' if not images else 'label'} column among {', '.join(part.features)}",
             where=f"{split} of {where}",
             remedy="only data sets for image classification can be used",
         )
-    label = next((name for name in ("label", "labels", "fine_label") if name in classes), classes[0])
+    label = next((name for name in named if name in classes), (classes or named)[0])
     encoded = part.select_columns([images[0]]).cast_column(images[0], datasets.Image(decode=False))
-    labels = np.asarray(part.with_format("numpy")[label][:], dtype=np.int64)
-    names = tuple(part.features[label].names)
-    wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))
-    if len(wrong):
-        raise DataError(
-            f"labels must lie in [0, {len(names)}), got {labels[wrong[0]]} at row {wrong[0]}",
-            where=f"{split} of {where}",
-            remedy="use the splits that carry labels: save them as Parquet files and pass their folder",
-        )
-    return HubSource(encoded, images[0], labels, split), names
+    values = part.select_columns([label]).with_format("python")[label][:]
+    names = tuple(part.features[label].names) if label in classes else None
+    if names is not None and len(values) and all(value == -1 for value in values):
+        numbers = np.full(len(values), -1, dtype=np.int64)
+        return HubSource(encoded, images[0], numbers, split), Labels(numbers, names, "declared")
+    labels = named_labels(values, names, f"{split} of {where}")
+    return HubSource(encoded, images[0], labels.numbers, split), labels
 
 
 def _first_line(error: BaseException) -> str:

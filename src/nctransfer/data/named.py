@@ -81,8 +81,8 @@ def _digits() -> Found:
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    source: Source = ArraySource(images, digits.target, "digits row")
     names = tuple(str(digit) for digit in digits.target_names)
+    source: Source = ArraySource(images, digits.target, "digits row", names)
     return Found("digits", "embedded", "scikit-learn, 1,797 images of 8 x 8", {"train": source}, {"train": names})
 
 
@@ -108,7 +108,7 @@ def _from_torchvision(name: str, root: Path) -> Found:
 
 def _source_of(dataset: Any, split: str, root: str) -> Source:
     if hasattr(dataset, "data"):
-        return ArraySource(np.asarray(dataset.data), np.asarray(dataset.targets), f"{split} row")
+        return ArraySource(np.asarray(dataset.data), np.asarray(dataset.targets), f"{split} row", dataset.classes)
     files = getattr(dataset, "_image_files", None) or dataset._images
     return FileSource([os.fspath(path) for path in files], dataset._labels, root)
 

@@ -65,7 +65,9 @@ def narrow(
         "splits": {name: len(split) for name, split in splits.items()},
         "counts": {name: dict(zip(names, split.counts().tolist(), strict=True)) for name, split in splits.items()},
     }
-    return DataBundle(bundle.name, names, splits["train"], splits["validation"], splits["test"], report)
+    return DataBundle(
+        bundle.name, names, splits["train"], splits["validation"], splits["test"], report, bundle.fingerprint
+    )
 
 
 def _narrowed(

@@ -15,16 +15,16 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from ..errors import DataError, ResourceError
-from .images import decode, shown
-from .sources import Found, Source
+from .images import shown
+from .labels import Labels, named_labels
+from .sources import EncodedSource, Found, Source
+from .walk import is_run_folder
+from .words import split_of_file
 
 __all__ = ["ParquetSource", "find_parquet", "parquet_files"]
 
-_SPLIT = re.compile(r"(?:^|[-_./])(train|validation|valid|val|dev|test)(?=[-_./]|$)")
-_SPLIT_NAMES = {"valid": "validation", "val": "validation", "dev": "validation"}
 _SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.parquet$")
 _IMAGE_COLUMNS = ("image", "img", "images", "picture")
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category")
@@ -33,14 +33,20 @@ _LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "target", "category"
 def parquet_files(root: str, depth: int = 3) -> list[str]:
     """Paths of the Parquet files in ``root`` and its subfolders, sorted; ``root`` may also be one such file."""
     if os.path.isfile(root):
-        return [root] if root.endswith(".parquet") else []
+        return [root] if root.lower().endswith(".parquet") else []
     found = []
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and name != "__MACOSX" and not is_run_folder(os.path.join(folder, name))
+        )
         if os.path.relpath(folder, root).count(os.sep) >= depth - 1:
             folders[:] = []
         found += [
-            os.path.join(folder, name) for name in files if name.endswith(".parquet") and not name.startswith(".")
+            os.path.join(folder, name)
+            for name in files
+            if name.lower().endswith(".parquet") and not name.startswith(".")
         ]
     return sorted(found)
 
@@ -65,11 +71,12 @@ def find_parquet(root: str) -> Found:
     base = root if os.path.isdir(root) else os.path.dirname(root)
     by_split: dict[str, list[str]] = defaultdict(list)
     for path in files:
-        match = _SPLIT.search(os.path.relpath(path, base).removesuffix(".parquet"))
-        name = match.group(1) if match else ""
-        by_split[_SPLIT_NAMES.get(name, name)].append(path)
+        by_split[split_of_file(path, base)].append(path)
     if "train" in by_split and by_split.get(""):
-        notes.append("files of no known split were left out: " + ", ".join(shown(p) for p in by_split[""]))
+        notes.append(
+            "warning: files of no known split were left out: "
+            + ", ".join(shown(os.path.relpath(path, base)) for path in by_split[""])
+        )
     elif "" in by_split:
         by_split["train"] = by_split[""]
     by_split.pop("", None)
@@ -81,17 +88,20 @@ def find_parquet(root: str) -> Found:
         )
     sources: dict[str, Source] = {}
     names: dict[str, tuple[str, ...]] = {}
+    found = Found(shown(os.path.basename(root)), "parquet", shown(root), sources, names, notes)
     for split in ("train", "validation", "test"):
         if split in by_split:
-            source, class_names = _open_split(by_split[split], base)
-            if len(source.labels) and np.all(source.labels == -1):
-                notes.append(f"the {split} split has no labels (all are -1) and was left out")
+            opened = _open_split(by_split[split], base)
+            if opened is None:
+                notes.append(f"warning: the {split} split has no labels (all are -1) and was left out")
                 continue
-            sources[split], names[split] = source, class_names
-    return Found(shown(os.path.basename(root)), "parquet", shown(root), sources, names, notes)
+            sources[split], names[split], found.naming[split] = opened[0], opened[1].names, opened[1].naming
+    if "train" not in sources:
+        raise DataError("the training images have no labels (all are -1)", where=shown(root), remedy="add their labels")
+    return found
 
 
-class ParquetSource:
+class ParquetSource(EncodedSource):
     """Rows of Parquet files that hold encoded images.
 
     Args:
@@ -127,9 +137,6 @@ class ParquetSource:
         if index not in self._content:
             self.gather(np.array([index]))
         return self._content[index]
-
-    def image(self, index: int) -> Image.Image:
-        return decode(self.content(index))
 
     def identity(self, index: int) -> str:
         number = int(np.searchsorted(self.starts, index, side="right")) - 1
@@ -169,51 +176,32 @@ class ParquetSource:
             )
 
 
-def _open_split(files: list[str], base: str) -> tuple[ParquetSource, tuple[str, ...]]:
+def _open_split(files: list[str], base: str) -> tuple[ParquetSource, Labels] | None:
+    """Images and labels of the files of one split, or None where all labels are -1: a split without labels."""
     columns, labels, names = None, [], None
     for path in files:
+        where = shown(os.path.relpath(path, base))
         with _reading(path, base):
             file = pq.ParquetFile(path)
-            mine = _columns(file.schema_arrow, shown(os.path.relpath(path, base)))
+            mine = _columns(file.schema_arrow, where)
             declared = _declared_names(file.schema_arrow, mine[1])
             values = file.read(columns=[mine[1]]).column(0)
         if columns and (mine != columns or declared != names):
             raise DataError(
                 "columns or class names differ from those of the files before it",
-                where=shown(os.path.relpath(path, base)),
+                where=where,
                 remedy="keep the files of one data set only in the folder",
             )
         columns, names = mine, declared
         if values.null_count:
             row = values.is_null().to_pylist().index(True)
-            raise DataError("a label is missing", where=f"row {row} of {shown(os.path.relpath(path, base))}")
+            raise DataError("a label is missing", where=f"row {row} of {where}")
         labels += values.to_pylist()
     assert columns is not None
-    numbers, class_names = _number_labels(labels, names, shown(os.path.relpath(files[0], base)))
-    return ParquetSource(files, columns[0], numbers, base), class_names
-
-
-def _number_labels(labels: list[Any], names: tuple[str, ...] | None, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if labels and isinstance(labels[0], str):
-        names = names or tuple(sorted(set(labels)))
-        number = {name: index for index, name in enumerate(names)}
-        unknown = [label for label in labels if label not in number]
-        if unknown:
-            raise DataError(f"label {unknown[0]!r} is not among the class names", where=where)
-        return np.array([number[label] for label in labels], dtype=np.int64), names
-    if labels and not isinstance(labels[0], int):
-        raise DataError(f"labels must be whole numbers or names, got {type(labels[0]).__name__}", where=where)
-    numbers = np.array(labels, dtype=np.int64)
-    if names is None:
-        names = tuple(str(index) for index in range(int(numbers.max(initial=-1)) + 1))
-    bad = np.flatnonzero((numbers < 0) | (numbers >= len(names)))
-    if len(bad) and not np.all(numbers == -1):
-        raise DataError(
-            f"labels must lie in [0, {len(names)}), got {numbers[bad[0]]} at row {bad[0]}",
-            where=where,
-            remedy="remove the rows without a label, or name all classes in the ClassLabel",
-        )
-    return numbers, names
+    if labels and all(isinstance(label, int) and label == -1 for label in labels):
+        return None
+    found = named_labels(labels, names, shown(os.path.relpath(files[0], base)))
+    return ParquetSource(files, columns[0], found.numbers, base), found
 
 
 def _columns(schema: pa.Schema, where: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from PIL import Image
 
 from ..errors import UsageError, near_names
 
-__all__ = ["Preprocess"]
+__all__ = ["FITS", "Preprocess"]
 
 _INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
@@ -26,15 +27,24 @@ _INTERPOLATIONS = {
 _LONGEST = 8
 
 
+FITS = ("crop", "squish", "pad")
+"""What may become of an image that is not square."""
+
+
 @dataclass(frozen=True)
 class Preprocess:
-    """Resize the shorter side to ``floor(size / crop_pct)``, then cut the centre: timm's evaluation transform.
+    """Make a square of ``floor(size / crop_pct)`` pixels, then keep its centre of ``size`` pixels.
+
+    ``crop`` resizes the shorter side to the square's and cuts the rest of the longer side off, which is timm's
+    evaluation transform; ``squish`` resizes both sides to the square's and so changes their ratio; ``pad`` resizes the
+    longer side and fills the rest with the mean colour. Square images become the same pixels in all three ways.
 
     Attributes:
         size: Side of the square, in pixels.
         interpolation: ``nearest``, ``box``, ``bilinear``, ``hamming``, ``bicubic`` or ``lanczos``.
-        crop_pct: Share of the resized shorter side that the crop keeps, in (0, 1].
+        crop_pct: Fraction of the square's side that the centre keeps, in (0, 1].
         mean, std: Per channel, of pixels in [0, 1]; carried along for the network, not applied here.
+        fit: ``crop``, ``squish`` or ``pad``.
 
     Raises:
         UsageError: a value is invalid.
@@ -49,6 +59,7 @@ class Preprocess:
     crop_pct: float = 1.0
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    fit: str = "crop"
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -60,13 +71,15 @@ class Preprocess:
                 f"unknown interpolation {self.interpolation!r}",
                 remedy=near_names(self.interpolation, list(_INTERPOLATIONS)),
             )
+        if self.fit not in FITS:
+            raise UsageError(f"unknown fit {self.fit!r}", where="--fit", remedy=near_names(self.fit, FITS))
         if len(self.mean) != 3 or len(self.std) != 3:
             raise UsageError(f"`mean` and `std` must have 3 values, got {self.mean} and {self.std}")
 
     @property
-    def geometry(self) -> tuple[int, str, float]:
-        """What the pixels depend on."""
-        return self.size, self.interpolation, self.crop_pct
+    def geometry(self) -> tuple[Any, ...]:
+        """The values that the pixels depend on."""
+        return self.size, self.interpolation, self.crop_pct, self.fit, self.mean if self.fit == "pad" else None
 
     def pixels(self, image: Image.Image) -> torch.Tensor:
         """The square of pixels, shape (3, size, size), uint8."""
@@ -77,7 +90,21 @@ class Preprocess:
         if image.mode != "RGB":
             image = image.convert("RGB")
         width, height = image.size
-        short = math.floor(self.size / self.crop_pct)
+        side = math.floor(self.size / self.crop_pct)
+        if width == height or self.fit == "crop":
+            return self._cropped(image, side)
+        if self.fit == "squish":
+            return self._centre(image.resize((side, side), _INTERPOLATIONS[self.interpolation]), side, side)
+        wide, high = (
+            (side, max(1, int(side * height / width))) if width > height else (max(1, int(side * width / height)), side)
+        )
+        canvas = Image.new("RGB", (side, side), tuple(round(255 * value) for value in self.mean))
+        resized = image.resize((wide, high), _INTERPOLATIONS[self.interpolation])
+        canvas.paste(resized, ((side - wide) // 2, (side - high) // 2))
+        return self._centre(canvas, side, side)
+
+    def _cropped(self, image: Image.Image, short: int) -> np.ndarray:
+        width, height = image.size
         resample = _INTERPOLATIONS[self.interpolation]
         if width <= height:
             wide, high = short, int(short * height / width)
@@ -92,6 +119,10 @@ class Preprocess:
             return np.asarray(image.resize((self.size, self.size), resample, box=box))
         if (wide, high) != (width, height):
             image = image.resize((wide, high), resample)
+        return self._centre(image, wide, high)
+
+    def _centre(self, image: Image.Image, wide: int, high: int) -> np.ndarray:
         if (wide, high) != (self.size, self.size):
+            left, top = round((wide - self.size) / 2), round((high - self.size) / 2)
             image = image.crop((left, top, left + self.size, top + self.size))
         return np.asarray(image)

@@ -13,15 +13,21 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError
-from .images import decode, shown, to_rgb
+from .images import Decoding, DeepPixels, load, render, shown
+from .labels import Naming, named_labels
 
-__all__ = ["ArraySource", "FileSource", "Found", "MapSource", "Source", "labels_of"]
+__all__ = ["ArraySource", "EncodedSource", "FileSource", "Found", "Source"]
 
 
 class Source(Protocol):
     """Images and labels of one split, as found. ``labels`` has shape (N,), int64, in [0, number of classes)."""
 
     labels: np.ndarray
+    decoding: Decoding
+
+    def load(self, index: int) -> Image.Image | DeepPixels:
+        """The image upright and fully decoded, as RGB or, of more than 8 bits a channel, as it is stored."""
+        ...
 
     def image(self, index: int) -> Image.Image:
         """The image as RGB, upright and fully decoded."""
@@ -48,6 +54,9 @@ class Found:
         class_names: Class names of each given split, in the order of its labels.
         notes: Sentences for the report.
         skipped: ``{"path", "reason"}`` of what was passed over while looking.
+        naming: Where the class names of each split come from; see :class:`~nctransfer.data.labels.Labels`.
+        empty: For each split, class folders without a readable image and what stands in them.
+        groups: For each split, the group of each image, or empty where none are known.
     """
 
     name: str
@@ -57,9 +66,27 @@ class Found:
     class_names: dict[str, tuple[str, ...]]
     notes: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
+    naming: dict[str, Naming] = field(default_factory=dict)
+    empty: dict[str, dict[str, str]] = field(default_factory=dict)
+    groups: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class FileSource:
+class EncodedSource:
+    """Images as encoded bytes; a child says where the bytes come from."""
+
+    decoding = Decoding()
+
+    def content(self, index: int) -> bytes:
+        raise NotImplementedError
+
+    def load(self, index: int) -> Image.Image | DeepPixels:
+        return load(self.content(index), self.decoding)
+
+    def image(self, index: int) -> Image.Image:
+        return render(self.load(index), self.decoding.value_ranges)
+
+
+class FileSource(EncodedSource):
     """Image files on disk.
 
     Args:
@@ -80,9 +107,6 @@ class FileSource:
         except OSError as error:
             raise DataError(f"cannot be opened: {error.strerror or error}") from error
 
-    def image(self, index: int) -> Image.Image:
-        return decode(self.content(index))
-
     def identity(self, index: int) -> str:
         return shown(self.paths[index].removeprefix(self.root))
 
@@ -92,86 +116,32 @@ class ArraySource:
 
     Args:
         images: Shape (N, H, W, 3) or (N, H, W), uint8.
-        labels: Shape (N,).
-        what: What the rows are called in messages.
+        labels: Shape (N,): numbers, names, or one-hot rows.
+        what: The name of a row in messages.
+        class_names: Names in the order of the numbers; the labels' own where None.
     """
 
-    def __init__(self, images: np.ndarray, labels: Any, what: str = "image") -> None:
+    def __init__(self, images: np.ndarray, labels: Any, what: str = "image", class_names: Any = None) -> None:
         images = np.asarray(images)
         if images.dtype != np.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)):
             raise DataError(
                 f"`images` must be uint8 of shape (N, H, W, 3) or (N, H, W), got {images.dtype} {images.shape}",
                 remedy="scale to 0..255, put channels last and convert with astype('uint8')",
             )
-        self.images = images
-        self.labels = np.asarray(labels, dtype=np.int64)
-        self.what = what
+        self.found = named_labels(labels, class_names, f"the {what}s")
+        self.images, self.what, self.labels = images, what, self.found.numbers
+        self.decoding = Decoding()
         if self.labels.shape != (len(images),):
             raise DataError(f"`labels` must have shape ({len(images)},) as `images` has, got {self.labels.shape}")
 
     def content(self, index: int) -> None:
         return None
 
-    def image(self, index: int) -> Image.Image:
+    def load(self, index: int) -> Image.Image:
         return Image.fromarray(self.images[index]).convert("RGB")
 
-    def identity(self, index: int) -> str:
-        return f"{self.what} {index}"
-
-
-class MapSource:
-    """A torch map-style data set of (image, label): PIL images, or tensors (C, H, W) of uint8 or in [0, 1]."""
-
-    def __init__(self, dataset: Any, what: str = "item") -> None:
-        self.dataset = dataset
-        self.labels = labels_of(dataset)
-        self.what = what
-
-    def content(self, index: int) -> None:
-        return None
-
     def image(self, index: int) -> Image.Image:
-        return _as_image(self.dataset[index][0])
+        return self.load(index)
 
     def identity(self, index: int) -> str:
         return f"{self.what} {index}"
-
-
-def labels_of(dataset: Any) -> np.ndarray:
-    """Labels of a torch map-style data set, without reading images where it keeps a list of them.
-
-    Returns:
-        Labels, shape (N,), int64.
-    """
-    if hasattr(dataset, "dataset") and hasattr(dataset, "indices"):  # torch.utils.data.Subset
-        return labels_of(dataset.dataset)[np.asarray(dataset.indices, dtype=np.int64)]
-    if getattr(dataset, "target_transform", None) is None:
-        for attribute in ("targets", "labels", "_labels"):
-            labels = getattr(dataset, attribute, None)
-            if labels is not None and len(labels) == len(dataset):
-                return np.asarray(labels, dtype=np.int64)
-    return np.array([int(dataset[index][1]) for index in range(len(dataset))], dtype=np.int64)
-
-
-def _as_image(value: Any) -> Image.Image:
-    if isinstance(value, Image.Image):
-        value.load()
-        return to_rgb(value)
-    array = np.asarray(value)
-    channels_first = array.ndim == 3 and array.shape[0] in (1, 3)
-    if channels_first and (hasattr(value, "permute") or array.shape[-1] not in (1, 3)):
-        array = array.transpose(1, 2, 0)
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if np.issubdtype(array.dtype, np.floating):
-        if array.size and not (array.min() >= 0 and array.max() <= 1):
-            raise DataError(
-                f"a floating-point image must lie in [0, 1], got [{array.min():.3g}, {array.max():.3g}]",
-                remedy="pass the data set without its Normalize transform; each network brings its own",
-            )
-        array = np.rint(array * 255).astype(np.uint8)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] != 3):
-        raise DataError(
-            f"an image must be a PIL image or a tensor (3, H, W) of uint8 or [0, 1], got {array.dtype} {array.shape}"
-        )
-    return Image.fromarray(array).convert("RGB")

@@ -6,7 +6,7 @@ was drawn before changes what is drawn next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from .images import shown
 from .order import apportion, random_order
 from .sources import Source
 
-__all__ = ["DataBundle", "ImageSplit", "draw_splits", "hold_out"]
+__all__ = ["DataBundle", "ImageSplit", "draw_splits", "hold_out", "keep_to"]
 
 
 class ImageSplit:
@@ -80,7 +80,8 @@ class DataBundle:
         class_names: In the order of the labels.
         train, validation, test: The splits.
         report: Plain JSON: ``source``, ``splits``, ``counts``, ``sizes``, ``bad``, ``skipped``, ``duplicates``,
-            ``notes``.
+            ``value_range``, ``notes``.
+        fingerprint: Plain JSON that tells whether two bundles hold the same data.
     """
 
     name: str
@@ -89,6 +90,7 @@ class DataBundle:
     validation: ImageSplit
     test: ImageSplit
     report: dict[str, Any]
+    fingerprint: dict[str, Any] = field(default_factory=dict)
 
     def splits(self) -> dict[str, ImageSplit]:
         """The splits by name."""
@@ -110,8 +112,8 @@ def draw_splits(
         given: Splits that stand there, ``train`` among them; they are kept as they are.
         seed: Determines the draw.
         limit: Most training and validation images together, stratified; None for all.
-        validation_fraction: Share of the training images that become the validation split where none is given.
-        test_fraction: Share of all images that become the test split where none is given.
+        validation_fraction: Fraction of the training images that become the validation split where none is given.
+        test_fraction: Fraction of all images that become the test split where none is given.
         place: Where the data lie, for messages.
 
     Returns:
@@ -130,8 +132,10 @@ def draw_splits(
     splits = dict(given)
     if "test" in drawn:
         train, splits["test"] = hold_out(train, test_fraction, seed, 2, keep=len(drawn))
+    splits["train"] = train
     if limit is not None:
-        train, splits = _keep_to(limit, train, splits, seed)
+        splits = keep_to(limit, train, splits, seed)
+        train = splits["train"]
     if "validation" in drawn:
         train, splits["validation"] = hold_out(train, validation_fraction, seed, 1, keep=1)
     splits["train"] = train
@@ -155,9 +159,18 @@ def _choose(split: ImageSplit, share: np.ndarray, seed: int, salt: int) -> np.nd
     return chosen
 
 
-def _keep_to(
-    limit: int, train: ImageSplit, splits: dict[str, ImageSplit], seed: int
-) -> tuple[ImageSplit, dict[str, ImageSplit]]:
+def keep_to(limit: int, train: ImageSplit, splits: dict[str, ImageSplit], seed: int) -> dict[str, ImageSplit]:
+    """The splits with at most ``limit`` training and validation images together, stratified.
+
+    Args:
+        limit: Most images.
+        train: The training images; where ``splits`` holds no validation split, those of validation are still among them.
+        splits: The other splits, which may hold ``validation``.
+        seed: Determines the choice.
+
+    Raises:
+        UsageError: the limit leaves less than two images a class.
+    """
     num_classes = len(train.class_names)
     if limit < 2 * num_classes:
         raise UsageError(
@@ -167,12 +180,12 @@ def _keep_to(
         )
     validation = splits.get("validation")
     if validation is None:
-        return _thin(train, limit, seed, 3, low=2), splits
+        return {**splits, "train": _thin(train, limit, seed, 3, low=2)}
     total = len(train) + len(validation)
     if limit >= total:
-        return train, splits
+        return {**splits, "train": train}
     num = min(max(round(limit * len(validation) / total), num_classes), limit - num_classes, len(validation))
-    return _thin(train, limit - num, seed, 3), {**splits, "validation": _thin(validation, num, seed, 4)}
+    return {**splits, "train": _thin(train, limit - num, seed, 3), "validation": _thin(validation, num, seed, 4)}
 
 
 def _thin(split: ImageSplit, num: int, seed: int, salt: int, low: int = 1) -> ImageSplit:

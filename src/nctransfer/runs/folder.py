@@ -18,7 +18,7 @@ __all__ = ["RunFolder"]
 
 _REPLACED = ".replaced"
 _NO_CONTENT = (*LOCK_FILES, _REPLACED)
-_AT_THE_START = ("config.json", "environment.json", "skipped.csv", "checkpoints")
+_AT_THE_START = ("config.json", "environment.json", "data.json", "skipped.csv", "checkpoints")
 
 
 def _remove(path: Path) -> None:

@@ -113,6 +113,9 @@ class ImageSizes(Record):
     height: tuple[float, float, float] | None = Field(default=None, description="smallest, median, largest")
     most_frequent: tuple[Whole, Whole] | None = Field(default=None, description="the most frequent (width, height)")
     most_frequent_share: Number = Field(default=None, description="fraction of the images that have it")
+    aspect: tuple[float, ...] = Field(
+        default=(), description="longer side over the shorter: median, 90 % quantile, largest"
+    )
 
 
 class Twins(Record):
@@ -166,6 +169,9 @@ class DataReport(Record):
     duplicates: Duplicates | None = Field(
         default=None, description="images that stand more than once; None: not looked for"
     )
+    value_ranges: dict[Text, tuple[float, float]] = Field(
+        default={}, description="values that become 0 and 255, by kind of images of more than 8 bits a channel"
+    )
     notes: tuple[Text, ...] = Field(default=(), description="remarks; a warning begins with 'warning: '")
 
 
@@ -185,6 +191,7 @@ class Preprocessing(Record):
     std: tuple[float, ...] = Field(default=(), description="divided by, by channel")
     interpolation: Text = Field(default="", description="of resizing")
     crop_pct: Number = Field(default=None, description="fraction of the side that the centre crop keeps")
+    fit: Text = Field(default="", description="what becomes of images that are not square: crop, squish or pad")
 
 
 class ModelFacts(Record):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, open_dataset
+from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data, open_dataset
 from ..engine import (
     Checkpoints,
     Hooks,
@@ -123,6 +123,7 @@ def pretrain(
         if resume and (run.path / "result.json").is_file():
             return PretrainResult(run.path, run.result())
         bundle = open_data(data, settings, download, run.path / "skipped.csv" if runtime.is_main else None)
+        check_same_data(run.path, bundle, write=runtime.is_main)
         work = PretrainRun(bundle, settings, runtime, run, stop, network)
         trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
         heard = [*listeners, *trackers] if runtime.is_main else []

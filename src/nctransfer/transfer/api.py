@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ..data import DataBundle, bundle_from_torch
+from ..data import DataBundle, bundle_from_object
 from ..engine import Watch
 from ..models import Network
 from ..runs import Verb
@@ -19,6 +19,16 @@ __all__ = ["auto", "probe", "tune"]
 
 Data = str | Path | DataBundle | tuple[Any, ...]
 Model = str | Path | nn.Module
+
+_DATA_SETTINGS: tuple[str, ...] = (
+    "seed",
+    "limit",
+    "validation_fraction",
+    "test_fraction",
+    "on_bad_image",
+    "skip_limit",
+)
+_DATA_SETTINGS += ("pixel_limit", "image_range")
 
 
 def auto(
@@ -34,8 +44,8 @@ def auto(
     """Measure a pretrained network on your images, choose unit and method by collapse and validation, tune, and report.
 
     Args:
-        data: Path or name of a data set, a :class:`~nctransfer.data.DataBundle`, or torch data sets (train, validation,
-            test) whose items are (image, label); the last two may be None.
+        data: Path or name of a data set, a :class:`~nctransfer.data.DataBundle`, torch data sets (train, validation,
+            test) whose items are (image, label), the last two of which may be None, or a ``DatasetDict``.
         model: Name, run folder, or an ``nn.Module`` that maps normalised images to features ``(B, D)``.
         out: The run folder.
         resume, overwrite: What to do about a run that stands there.
@@ -118,10 +128,8 @@ def _call(
 
 
 def _bundle(data: Data, settings: dict[str, Any]) -> DataBundle | None:
-    if isinstance(data, DataBundle):
-        return data
     if isinstance(data, str | Path):
         return None
-    parts = data if isinstance(data, tuple) else (data,)
-    drawn = {key: settings[key] for key in ("seed", "limit", "validation_fraction", "test_fraction") if key in settings}
-    return bundle_from_torch(*parts, **drawn)
+    given = {key: settings[key] for key in _DATA_SETTINGS if settings.get(key) is not None}
+    checked = settings_from({"data": "objects"}, given, where="settings")
+    return bundle_from_object(data, **{key: getattr(checked, key) for key in given})

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..data import check_same_place
 from ..engine import Watch
 from ..errors import DataError, UsageError
 from ..runs import SCHEMA_VERSION, BestRun, Cost, Result, RunFolder, Summary, SummaryRun, Verb, load_run
@@ -44,6 +45,7 @@ def run_grid(
         for name, job in zip(names, jobs, strict=True):
             watch.say(f"{len(runs) + 1} of {len(jobs)}: {job.model}, seed {job.seed}")
             if (folder.path / name / "result.json").is_file():
+                check_same_place(folder.path / name, job.data, download=job.download)
                 result = load_run(folder.path / name)
             else:
                 begun = (folder.path / name / "config.json").is_file()

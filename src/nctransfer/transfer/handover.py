@@ -35,6 +35,7 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
         **described["preprocess"],
         "class_names": list(bundle.class_names),
         "data": bundle.name,
+        "value_ranges": bundle.report.get("value_ranges") or {},
         "method": model.method.name,
         "unit": model.unit,
         "classifier_layers": model.read_layers,
@@ -119,5 +120,6 @@ def load_classifier(
         crop_pct=manifest["crop_pct"],
         mean=tuple(manifest["mean"]),
         std=tuple(manifest["std"]),
+        fit=manifest.get("fit") or "crop",
     )
     return model.eval(), preprocess, manifest

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..data import Preprocess, image_files, read_image
+from ..data import Decoding, Preprocess, find_images, read_image, shown
 from ..engine import Runtime, Watch
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from .handover import load_classifier
 
 __all__ = ["Prediction", "predict"]
@@ -43,6 +43,8 @@ def predict(
     *,
     top: int = 3,
     device: str = "auto",
+    on_bad_image: str = "stop",
+    pixel_limit: int | None = None,
     module: nn.Module | None = None,
     watch: Watch | None = None,
 ) -> list[Prediction]:
@@ -53,6 +55,9 @@ def predict(
         images: Paths of images or of folders, which are searched whole.
         top: How many classes each ranking holds.
         device: Where to compute.
+        on_bad_image: ``stop`` names all images that cannot be read in one error; ``skip`` names them to ``watch`` and
+            leaves them out.
+        pixel_limit: Most pixels of an image; Pillow's own limit where None.
         module: The network, where the run's was passed as an ``nn.Module``.
         watch: Receives progress.
 
@@ -60,34 +65,69 @@ def predict(
         DataError: a path is missing, a folder holds no image, or images cannot be read (all are named).
         CheckpointError: the model is missing or altered.
     """
+    if on_bad_image not in ("stop", "skip"):
+        raise UsageError(f"unknown choice {on_bad_image!r}", where="--on-bad-image", remedy="stop or skip")
+    if pixel_limit is not None and pixel_limit < 1:
+        raise UsageError(f"the pixel limit must be at least 1, got {pixel_limit}", where="--pixel-limit")
+    watch = watch or Watch()
     runtime = Runtime(device)
     model, preprocess, manifest = load_classifier(run, module=module)
     model.to(runtime.device)
-    given = [images] if isinstance(images, str | Path) else list(images)
-    paths = [found for path in given for found in image_files(Path(path))]
+    paths = _paths(images, watch)
+    ranges = {kind: (low, high) for kind, (low, high) in (manifest.get("value_ranges") or {}).items()}
+    decoding = Decoding(pixel_limit, ranges)
     classes = manifest["class_names"]
     results: list[Prediction] = []
-    with (watch or Watch()).stage("predicting", len(paths)) as advance:
+    bad: list[str] = []
+    with watch.stage("predicting", len(paths)) as advance:
         for start in range(0, len(paths), _BATCH):
             chunk = paths[start : start + _BATCH]
-            pixels = torch.stack(_pixels(chunk, preprocess)).to(runtime.device)
-            with torch.inference_mode():
-                probabilities = model(pixels).float().softmax(1).cpu()
-            for path, row in zip(chunk, probabilities, strict=True):
-                best = row.topk(min(top, len(classes)))
-                ranking = tuple((classes[int(i)], float(p)) for p, i in zip(best.values, best.indices, strict=True))
-                results.append(Prediction(os.fspath(path), ranking[0][0], ranking[0][1], ranking))
+            read, pixels = _read(chunk, preprocess, decoding, bad)
+            if read and not (bad and on_bad_image == "stop"):  # After a bad image, the rest is read to name them all.
+                with torch.inference_mode():
+                    probabilities = model(torch.stack(pixels).to(runtime.device)).float().softmax(1).cpu()
+                results += [_prediction(path, row, classes, top) for path, row in zip(read, probabilities, strict=True)]
             advance(len(chunk))
+    if bad and (on_bad_image == "stop" or not results):
+        raise DataError(
+            f"{len(bad)} of {len(paths)} images cannot be read",
+            where="; ".join(bad),
+            remedy="fix or remove them" + (", or pass --on-bad-image skip" if on_bad_image == "stop" else ""),
+        )
+    for entry in bad:
+        watch.say(f"warning: skipped {entry}")
     return results
 
 
-def _pixels(paths: Sequence[Path], preprocess: Preprocess) -> list[torch.Tensor]:
-    pixels, bad = [], []
+def _paths(images: str | Path | Sequence[str | Path], watch: Watch) -> list[Path]:
+    given = [images] if isinstance(images, str | Path) else list(images)
+    found: list[Path] = []
+    for path in given:
+        files, missed = find_images(Path(path))
+        found += files
+        if missed:
+            listed = ", ".join(missed[:5]) + (f" and {len(missed) - 5} more" if len(missed) > 5 else "")
+            watch.say(
+                f"warning: {len(missed)} files of {shown(os.fspath(path))} are no images that can be read: {listed}"
+            )
+    return found
+
+
+def _read(
+    paths: Sequence[Path], preprocess: Preprocess, decoding: Decoding, bad: list[str]
+) -> tuple[list[Path], list[torch.Tensor]]:
+    """The images that can be read and their pixels; the others are added to ``bad`` with the reason."""
+    read, pixels = [], []
     for path in paths:
         try:
-            pixels.append(preprocess.pixels(read_image(path)))
+            pixels.append(preprocess.pixels(read_image(path, decoding)))
+            read.append(path)
         except DataError as error:
-            bad.append(f"{path}: {error.what}")
-    if bad:
-        raise DataError(f"{len(bad)} image(s) cannot be read: " + "; ".join(bad), remedy="leave them out, or fix them")
-    return pixels
+            bad.append(f"{shown(os.fspath(path))}: {error.what}")
+    return read, pixels
+
+
+def _prediction(path: Path, probabilities: torch.Tensor, classes: list[str], top: int) -> Prediction:
+    best = probabilities.topk(min(top, len(classes)))
+    ranking = tuple((classes[int(i)], float(p)) for p, i in zip(best.values, best.indices, strict=True))
+    return Prediction(os.fspath(path), ranking[0][0], ranking[0][1], ranking)

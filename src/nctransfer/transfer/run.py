@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ..data import DataBundle
+from ..data import DataBundle, check_same_data, warnings_of_report, write_skipped
 from ..engine import Watch
 from ..errors import UsageError
 from ..models import PENULTIMATE, Network
@@ -80,13 +80,15 @@ def run_transfer(
     methods: list[str] = [] if kind == "probe" else list(settings.methods)
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
     with _Desk(Path(out), config, resume, overwrite) as desk:
-        bench = Workbench(settings, bundle=bundle, module=module, watch=watch, skipped_csv=desk.path / "skipped.csv")
+        bench = Workbench(settings, bundle=bundle, module=module, watch=watch)
         if unit is not None and unit not in bench.network.layer_shapes:
             raise UsageError(
                 f"{bench.network.name} has no unit {unit!r}",
                 where="--layer",
                 remedy=f"one of {', '.join(bench.network.units)}",
             )
+        bench.check_layers()
+        desk.begin(bench.bundle)
         ledger = desk.ledger
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
@@ -124,6 +126,12 @@ class _Desk:
     def __exit__(self, *exception: object) -> None:
         if self.run is not None:
             self.run.__exit__(*exception)
+
+    def begin(self, bundle: DataBundle) -> None:
+        """Data and network are open: refuse other data than the run was started on, and write what was skipped."""
+        check_same_data(self.path, bundle, write=self.is_main)
+        if self.run is not None and bundle.report.get("bad"):
+            write_skipped(self.path / "skipped.csv", bundle.report["bad"])
 
     @property
     def checkpoints(self) -> Path:
@@ -173,7 +181,6 @@ class _Outcome:
 
 def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outcome, seconds: float) -> Result:
     environment, bundle = describe_environment(), bench.bundle
-    told = [note for note in bundle.report.get("notes", []) if note.startswith("warning:")]
     level, _, why = bench.augmentation if outcome.finished else (None, None, "")
     return Result(
         schema_version=SCHEMA_VERSION,
@@ -184,7 +191,7 @@ def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outc
             class_names=bundle.class_names,
             report=DataReport.model_validate(bundle.report),
         ),
-        model=ModelFacts.model_validate(bench.network.describe()),
+        model=ModelFacts.model_validate(bench.describe_network()),
         splits=SplitSizes(train=len(bundle.train), validation=len(bundle.validation), test=len(bundle.test)),
         layers=tuple(layers),
         seed=bench.settings.seed,
@@ -195,7 +202,7 @@ def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outc
             devices=environment["devices"],
             **bench.runtime.describe(),
         ),
-        warnings=(*bench.notes, *(note.removeprefix("warning:").strip() for note in told)),
+        warnings=(*bench.notes, *warnings_of_report(bundle.report)),
         augment=None if level is None else Augmentation(level=level, why=why),
         layers_after={name: tuple(t.layers_after) for name, t in outcome.finished.items() if t.layers_after},
         trials=outcome.trials,
@@ -229,7 +236,9 @@ def _method(
     tuned = evaluate_method(bench, model, choice, outcome, layers[-1], held)
     if desk.is_main:
         # The weights first: a step that stands in the ledger has everything it needs on the disk.
-        save_classifier(path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None)
+        save_classifier(
+            path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
+        )
     desk.ledger.once(
         f"method/{name}",
         lambda: {

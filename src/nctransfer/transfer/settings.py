@@ -76,6 +76,22 @@ class TransferSettings(Settings):
         description="Largest fraction of unreadable images that may be skipped.",
         json_schema_extra=DATA,
     )
+    pixel_limit: int | None = Field(
+        None,
+        ge=1,
+        description="Most pixels of an image; Pillow's limit, 89,478,485, if left out.",
+        json_schema_extra=DATA,
+    )
+    image_range: str = Field(
+        "auto",
+        description="Values of 16-bit, 32-bit and floating-point images that become 0 and 255: auto, or LOW,HIGH.",
+        json_schema_extra=DATA,
+    )
+    fit: Literal["crop", "squish", "pad"] = Field(
+        "crop",
+        description="Images that are not square: crop the ends of the longer side, squish it, or pad the shorter one.",
+        json_schema_extra=DATA,
+    )
     download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
     methods: tuple[str, ...] = Field(
         METHOD_NAMES,
@@ -140,6 +156,11 @@ class TransferSettings(Settings):
         for name in value:
             find_method(name)
         return value
+
+    @field_validator("image_range", mode="before")
+    @classmethod
+    def _range(cls, value: Any) -> Any:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
     @field_validator("augment", mode="before")
     @classmethod

@@ -9,12 +9,13 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order
+from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, open_dataset, random_order, warnings_of_report
 from ..engine import FeatureTable, Runtime, Watch, open_table
 from ..models import Network, copy_module, load_network, wrap_module
 from ..probes import ChosenProbe, choose_probe
@@ -34,6 +35,7 @@ __all__ = ["Workbench", "steady"]
 _EVAL_BATCH = 256
 _CACHE_LIMIT = 2 << 30
 _STEADY = 0.1
+_WIDE = 1.5
 
 
 class Workbench:
@@ -44,7 +46,6 @@ class Workbench:
         bundle: The data, when it does not come from ``settings.data``.
         module: The network, when it does not come from ``settings.model``: maps normalised images to ``(B, D)``.
         watch: Receives progress.
-        skipped_csv: Where to list images that were skipped.
     """
 
     def __init__(
@@ -54,16 +55,16 @@ class Workbench:
         bundle: DataBundle | None = None,
         module: nn.Module | Network | None = None,
         watch: Watch | None = None,
-        skipped_csv: Path | None = None,
     ) -> None:
         self.settings, self.watch = settings, watch or Watch()
         self.runtime = Runtime(settings.device, settings.precision)
-        self.bundle = bundle or _open(settings, self.watch, skipped_csv)
+        self.bundle = bundle or _open(settings, self.watch)
         torch.manual_seed(settings.seed)  # `--weights random` must give every process, and every run, the same network
         self.network = _network(settings, module)
         self.network.to(self.runtime.device).eval()
         self.notes = [*self.network.notes, *([] if module is not None else _seen_before(settings, self.bundle))]
-        for note in self.notes:
+        self.notes += _about_sides(self.bundle, settings.fit)
+        for note in [*warnings_of_report(self.bundle.report), *self.notes]:
             self.watch.say(f"warning: {note}")
         self.num_classes = len(self.bundle.class_names)
         self._skip_probes: dict[str, ChosenProbe] = {}
@@ -82,7 +83,13 @@ class Workbench:
             crop_pct=facts["crop_pct"],
             mean=tuple(facts["mean"]),
             std=tuple(facts["std"]),
+            fit=self.settings.fit,
         )
+
+    def describe_network(self) -> dict[str, Any]:
+        """Plain facts about the network, and how images are made square for it."""
+        facts = self.network.describe()
+        return {**facts, "preprocess": {**facts["preprocess"], "fit": self.settings.fit}}
 
     def loader(
         self,
@@ -132,6 +139,11 @@ class Workbench:
     @cached_property
     def validation_features(self) -> LayerFeatures:
         return self.take("validation", layers=self.measured_layers)
+
+    def check_layers(self) -> None:
+        """Refuse names of layers that the network lacks, before anything is computed."""
+        for name in self.settings.layers or ():
+            self.network.check_name(name)
 
     @cached_property
     def measured_layers(self) -> list[str]:
@@ -299,7 +311,7 @@ def steady(features: Tensor) -> Tensor:
     return features * (spread > _STEADY * moving.median())
 
 
-def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) -> DataBundle:
+def _open(settings: TransferSettings, watch: Watch) -> DataBundle:
     with watch.stage(f"opening {settings.data}"):
         return open_dataset(
             settings.data,
@@ -309,9 +321,23 @@ def _open(settings: TransferSettings, watch: Watch, skipped_csv: Path | None) ->
             test_fraction=settings.test_fraction,
             on_bad_image=settings.on_bad_image,
             skip_limit=settings.skip_limit,
-            skipped_csv=skipped_csv,
+            pixel_limit=settings.pixel_limit,
+            image_range=settings.image_range,
             download=settings.download,
         )
+
+
+def _about_sides(bundle: DataBundle, fit: str) -> list[str]:
+    """A warning where the centre crop cuts much of the images away."""
+    aspect = (bundle.report.get("sizes") or {}).get("aspect")
+    if fit != "crop" or not aspect or aspect[1] <= _WIDE:
+        return []
+    median, wide, _ = aspect
+    return [
+        f"a tenth of the images or more lose over {1 - 1 / wide:.0%} of their pixels to the centre crop (half of them over "
+        f"{1 - 1 / median:.0%}): their longer side is up to {wide:.3g} times the shorter; --fit squish or --fit pad keeps "
+        "the whole image"
+    ]
 
 
 def _seen_before(settings: TransferSettings, bundle: DataBundle) -> list[str]:
