@@ -41,7 +41,7 @@ def test_skip_leaves_them_out_and_writes_a_list(damaged, tmp_path):
 
 
 def test_skip_keeps_to_its_share(damaged, tmp_path):
-    with pytest.raises(DataError, match=r"more than the share of 0.03") as caught:
+    with pytest.raises(DataError, match=r"more than the fraction of 0.03") as caught:
         open_dataset(damaged, on_bad_image="skip", skip_limit=0.03, skipped_csv=tmp_path / "skipped.csv")
     assert "train/a/3.png" in caught.value.where
     assert (tmp_path / "skipped.csv").exists()
