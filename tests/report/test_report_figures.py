@@ -14,14 +14,15 @@ from nctransfer.report.confusion_figure import confusion
 from nctransfer.report.depth_figures import correlation, depth, depths, fit
 from nctransfer.report.figures import Group, Method, Series
 from nctransfer.report.svg import draw
+from nctransfer.runs import Mark
 
 NAMES = ["<b>bold</b>", "$\\frac{1}{0$", "caf\udce9", "猫", "a & b"]
 NC1 = [4.0, 2.0, 1.0, 0.5, 0.25]
 ACCURACY = [0.2, 0.5, 0.6, None, 0.9]
 METHODS = [
-    Method("linear", "Linear probe", 0.9, (0.88, 0.92), 1.2),
-    Method("scl", NAMES[1], 0.95, (0.93, 0.97), 0.3),
-    Method("other", NAMES[0], 0.94, None, 0.5),
+    Method("linear", "Linear probe", Mark(), 0.9, (0.88, 0.92), 1.2),
+    Method("scl", NAMES[1], Mark(marker="D", colour="accent"), 0.95, (0.93, 0.97), 0.3),
+    Method("other", NAMES[0], Mark(marker="<b>", colour="none", dash="?"), 0.94, None, 0.5),
 ]
 DRAWINGS = {
     "methods": lambda: figures.methods(METHODS, "scl"),
@@ -29,7 +30,7 @@ DRAWINGS = {
     "seeds": lambda: figures.seeds([Group(name, [0.1, None, 0.3], heading="$net$") for name in NAMES]),
     "curves": lambda: figures.curves([Series(name, NC1) for name in NAMES], "c", log=True, label="NC1"),
     "depth": lambda: depth(NAMES, NC1, ACCURACY, [9.0] * 5),
-    "depths": lambda: depths(NAMES, [Series("before", NC1), Series("after", NC1, "scl")]),
+    "depths": lambda: depths(NAMES, [Series("before", NC1), Series("after", NC1, Mark(marker="D"))]),
     "correlation": lambda: correlation(NAMES, NC1, ACCURACY),
     "confusion": lambda: confusion(np.eye(5) * 7 + 1, NAMES),
 }
@@ -79,7 +80,7 @@ def test_ids_of_two_drawings_do_not_meet() -> None:
 @pytest.mark.parametrize(
     "svg",
     [
-        figures.methods([Method("linear", "a", None)], None),
+        figures.methods([Method("linear", "a", Mark(), None)], None),
         figures.scatter(METHODS[:1], None),
         figures.seeds([Group("a", [None])]),
         figures.curves([Series("a", [0.0, -1.0])], "c", log=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from typer.testing import CliRunner
 
 from nctransfer.cli.app import app
 from nctransfer.errors import DataError
 from nctransfer.report import write_report
+from nctransfer.runs import EpochRow, PretrainRecord, Result, Summary
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -66,8 +69,8 @@ def read(folder: Path) -> Reader:
 
 
 @pytest.fixture(scope="module")
-def page(run_folder: Path) -> Reader:
-    return read(run_folder)
+def page(smoke: Any) -> Reader:
+    return Reader(smoke.page("demo"))
 
 
 def test_page_needs_nothing_but_itself(page: Reader) -> None:
@@ -81,8 +84,8 @@ def test_page_needs_nothing_but_itself(page: Reader) -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_style_sheet_loads_nothing(page: Reader, run_folder: Path) -> None:
-    html = (run_folder / "report.html").read_text(encoding="utf-8")
+def test_style_sheet_loads_nothing(smoke: Any) -> None:
+    html = smoke.page("demo")
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -104,8 +107,132 @@ def test_figures_and_tables_can_be_read_aloud(page: Reader) -> None:
     assert all(value for tag, key, value in page.attributes if tag == "img" and key == "alt")
 
 
-def test_page_says_what_was_measured(page: Reader) -> None:
-    said = page.text.replace("\xa0", " ")
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text.replace("\xa0", " "))
+
+
+def _sentence(note: str) -> str:
+    return note[:1].upper() + _plain(note)[1:]
+
+
+def test_every_reason_note_and_path_of_a_run_reaches_its_page(page: Reader, auto_record: Result) -> None:
+    """From the real writer to the page: what the record says of a missing number stands on the page."""
+    said = _plain(page.text)
+    dead = next(layer for layer in auto_record.layers if layer.name == "dead")
+    assert dead.nc1 is None
+    missing = [name for name in ("nc1", "nc1_null_mean", "cdnv", "numerical_rank") if getattr(dead, name) is None]
+    assert len(missing) == 4
+    for name in missing:
+        assert _sentence(dead.notes[name]) in said, name
+    assert f"dead: NC1 is undefined here ({_plain(dead.notes['nc1']).rstrip('.')})" in said
+    for row in auto_record.methods.values():
+        assert row.seconds_per_step is None
+        assert row.cost_note
+        assert _sentence(row.cost_note) in said
+        assert _plain(row.why) in said
+        assert row.tunes in said
+        assert row.title in said
+    for name, layers in auto_record.layers_after.items():
+        assert all(layer.note for layer in layers if layer.nc1 is None), name
+    assert auto_record.augment is not None
+    assert _plain(auto_record.augment.why) in said
+    for note in auto_record.dataset.report.notes:
+        assert _sentence(note.removeprefix("warning: ")) in said
+    for warning in auto_record.warnings:
+        assert _sentence(warning) in said
+    assert auto_record.mistakes
+    for mistake in auto_record.mistakes:
+        assert mistake.identity in said
+    assert "nctransfer predict runs/demo photo.jpg" in said
+    assert 'for found in nctransfer.predict("runs/demo", ["photo.jpg"]):' in said
+    assert "None" not in said
+    assert "nan" not in said.replace("nano", "")
+
+
+def test_each_dash_has_its_reason_beside_it(page: Reader) -> None:
+    """A dash is followed by the number of its note, or stands where a method has no unit or a class no confusion."""
+    said = _plain(page.text)
+    assert "– ¹" in said
+    assert "¹ The network cannot be sent to another process" in said
+
+
+def test_reasons_of_pre_training_reach_its_page(make_folder: Callable, pretrain_record: PretrainRecord) -> None:
+    why = "every class has one image"
+    broken = {"nc1": None, "notes": {"nc1": why}}
+    record = pretrain_record.model_copy(
+        update={
+            "layers": tuple(layer.model_copy(update=broken) for layer in pretrain_record.layers),
+            "history": tuple(row.model_copy(update=broken) for row in pretrain_record.history),
+        }
+    )
+    folder = make_folder(record, of="pretrained")
+    (folder / "metrics.jsonl").unlink()
+    said = _plain(read(folder).text)
+    assert f"NC1 is undefined at every layer: {why}." in said
+    assert f"¹ {_sentence(why)}." in said
+
+
+def test_reasons_reach_the_page_of_several_runs(make_folder: Callable, grid_record: Summary) -> None:
+    why = "every class has one image"
+    first = grid_record.runs[0]
+    row = first.methods["linear"].model_copy(update={"nc1_after": None, "notes": {"nc1_after": why}})
+    runs = (first.model_copy(update={"methods": {**first.methods, "linear": row}}), *grid_record.runs[1:])
+    record = grid_record.model_copy(update={"runs": runs, "warnings": ("seed0: few images",)})
+    said = _plain(read(make_folder(record, of="grid")).text)
+    assert f"¹ {_sentence(why)}." in said
+    assert "Seed0: few images." in said
+
+
+@pytest.mark.parametrize("name", ["runs/demo", "my runs/it's mine", "-x", "runs/caf\udce9"])
+def test_commands_name_the_folder_as_the_user_did(
+    name: str, make_folder: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        make_folder(None, name)
+    except UnicodeEncodeError:
+        pytest.skip("this file system takes UTF-8 only")
+    monkeypatch.chdir(tmp_path)
+    said = read(Path(name)).text
+    typed = f"./{name}" if name.startswith("-") else name
+    shown = shlex.quote(typed).replace("\udce9", "\\xe9")
+    assert f"nctransfer predict {shown} photo.jpg" in said
+    written = read(tmp_path / name).text
+    assert shlex.quote(str(tmp_path / name)).replace("\udce9", "\\xe9") in written
+
+
+def test_page_says_what_was_measured(make_folder: Callable, auto_record: Result) -> None:
+    content = auto_record.plain()
+    content["best_method"] = "scl"
+    content["methods"]["scl"] |= {
+        "unit": "blocks.4",
+        "test_accuracy": 0.981,
+        "test_accuracy_interval": [0.967, 0.995],
+        "tuned_parameters": 410_000,
+        "total_parameters": 3_413_000,
+        "seconds_per_step": 0.064,
+        "peak_memory_bytes": 418_000_000,
+        "nc1_before": 1.184,
+        "nc1_after": 0.22,
+        "val_accuracy": 0.99,
+    }
+    content["methods"]["scl"].pop("cost_note")
+    content["methods"]["linear"] |= {"test_accuracy": 0.951, "test_accuracy_interval": [0.929, 0.973]}
+    content["splits"]["test"] = 360
+    content["model"]["license"] = "apache-2.0"
+    content["warnings"] = ["2 test images also stand in train, pixel for pixel"]
+    report = content["dataset"]["report"]
+    report["notes"] = ["warning: 2 test images also stand in train, pixel for pixel", "test drawn, stratified, seed 0"]
+    report["sizes"] = {
+        "width": [8, 12.5, 640],
+        "height": [8, 8.0, 480],
+        "most_frequent": [8, 8],
+        "most_frequent_share": 0.9,
+    }
+    report["bad"] = [{"identity": "train/cat/1.jpg", "split": "train", "class": "cat", "reason": "is truncated"}]
+    report["skipped"] = [{"path": "train/cat/.DS_Store", "reason": "hidden"}]
+    report["duplicates"]["train_test"] = {"pixels": 2, "files": 1, "examples": [["train/a.png", "test/b.png"]]}
+    report["revision"] = "4f2a"
+    said = _plain(read(make_folder(Result.model_validate(content))).text)
     for words in (
         "SCL fine-tuning of blocks.4 reaches 98.1 % on 360 test images, 3.0 points above a linear probe "
         "(within the uncertainty of the test set), while tuning 12 % of the parameters.",
@@ -115,30 +242,59 @@ def test_page_says_what_was_measured(page: Reader) -> None:
         "1.18 → 0.220",
         "64 ms",
         "✓ chosen",
-        "2 test images also stand in train, pixel for pixel.",
-        "Test drawn from the training images, stratified, seed 0.",
+        "Test drawn, stratified, seed 0.",
         "8 × 8 pixels (90.0 % of them); width 8 to 640 (median 12.5), height 8 to 480 (median 8)",
         "train/cat/1.jpg cat is truncated",
         "train/cat/.DS_Store – hidden",
         "train/a.png test/b.png",
         "2 with the same pixels",
-        "nctransfer predict runs/demo photo.jpg",
-        'for found in nctransfer.predict("runs/demo", ["photo.jpg"]):',
+        "Revision 4f2a",
         "apache-2.0",
-        "Example CPU at 2.0 GHz",
-        "row 17 of digits",
         "How tightly the features of each class sit together",
     ):
         assert words in said, words
+    assert said.count("2 test images also stand in train, pixel for pixel.") == 1
 
 
-def test_same_folder_same_bytes(page: Reader, run_folder: Path) -> None:
-    before = (run_folder / "report.html").read_bytes()
-    assert write_report(run_folder).read_bytes() == before
+def test_same_folder_same_bytes(smoke: Any, make_folder: Callable) -> None:
+    folder = make_folder()
+    before = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == before
 
 
-def test_names_are_shown_and_not_obeyed(make_result: Callable, make_folder: Callable) -> None:
-    reader = read(make_folder(make_result(10, nasty=True)))
+def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable, auto_record: Result) -> None:
+    assert "Further measurements" not in read(make_folder(name="plain")).text
+    content = auto_record.plain()
+    content["methods"]["scl"] |= {
+        "calibration": {"temperature": 1.7, "ece_before": 0.08, "ece_after": 0.02},
+        "skip_share": 0.31,
+        "skip_accuracy_on": 0.9,
+        "skip_accuracy_off": 0.7,
+        "out_of_fold_accuracy": 0.88,
+        "out_of_fold_interval": [0.85, 0.9],
+        "frontier": [{"what": "probes", "seconds": 3.0, "accuracy": 0.8}],
+        "members": [{"name": "linear"}, {"name": "linear@blocks.4"}],
+    }
+    content["methods"]["linear@blocks.4"] = {**content["methods"]["linear"], "title": "Linear probe of blocks.4"}
+    content["best_method"] = "linear@blocks.4"
+    said = _plain(read(make_folder(Result.model_validate(content))).text)
+    for words in (
+        "Further measurements",
+        "1.70",
+        "8.0 % → 2.0 %",
+        "31.0 %",
+        "90.0 % → 70.0 %",
+        "88.0 % (85.0 to 90.0)",
+        "probes 3.0 s 80.0 %",
+        "linear, linear@blocks.4",
+        "Linear probe of blocks.4 was chosen on held-out images",
+    ):
+        assert words in said, words
+    assert "Brier" not in said
+
+
+def test_names_are_shown_and_not_obeyed(with_classes: Callable, make_folder: Callable) -> None:
+    reader = read(make_folder(with_classes(10, nasty=True)))
     assert reader.tags["script"] == 1
     for shown in (
         "<script>alert(1)</script>",
@@ -154,34 +310,21 @@ def test_names_are_shown_and_not_obeyed(make_result: Callable, make_folder: Call
 
 
 @pytest.mark.parametrize("num_classes", [2, 26, 100])
-def test_any_number_of_classes(num_classes: int, make_result: Callable, make_folder: Callable) -> None:
-    folder = make_folder(make_result(num_classes, num_test=10_000))
+def test_any_number_of_classes(num_classes: int, with_classes: Callable, make_folder: Callable) -> None:
+    folder = make_folder(with_classes(num_classes, num_test=10_000))
     reader = read(folder)
     assert f"All {num_classes} classes" in reader.text
     assert "The pairs that are confused most" in reader.text
     assert (folder / "report.html").stat().st_size < 500_000
 
 
-def test_one_method_and_holes_with_reasons(make_result: Callable, make_folder: Callable) -> None:
-    result = make_result(2)
-    only = result["methods"]["linear"]
-    only |= dict.fromkeys(("test_accuracy_interval", "seconds", "nc1_before", "nc1_after", "peak_memory_bytes"))
-    only["reasons"] = {"peak_memory_bytes": "this system does not tell"}
-    result |= {"methods": {"linear": only}, "best_method": "linear", "layers_after": None, "trials": None}
-    for layer in result["layers"][:2]:
-        layer |= {"nc1": None, "nc1_reason": "the class means coincide"}
-    said = read(make_folder(result)).text
-    assert "Linear probe, peak memory bytes: this system does not tell." in said
-    assert "blocks.0.0: NC1 is not defined here (the class means coincide)" in said
-    assert "None" not in said
-    assert "nan" not in said
-
-
 @pytest.mark.parametrize("key", ["methods", "layers", "confusion", "mistakes", "model", "dataset", "splits"])
-def test_each_part_may_be_missing(key: str, make_result: Callable, make_folder: Callable) -> None:
-    result = make_result(2)
-    result.pop(key)
-    assert "None" not in read(make_folder(result)).text
+def test_each_part_may_be_missing(key: str, auto_record: Result, make_folder: Callable) -> None:
+    content = auto_record.plain()
+    content.pop(key)
+    said = read(make_folder(plain=content)).text
+    assert "None" not in said
+    assert ("A value of result.json is invalid" in said) == (key in ("methods", "layers", "model", "dataset", "splits"))
 
 
 def _paths(value: Any, here: tuple = ()) -> list[tuple]:
@@ -195,34 +338,31 @@ SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_sco
 @settings(max_examples=5, **SETTINGS)
 @given(data=st.data())
 def test_no_value_of_any_kind_loses_the_page(
-    data: st.DataObject, make_result: Callable, tmp_path_factory: pytest.TempPathFactory
+    data: st.DataObject, auto_record: Result, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    _spoil_and_read(data, make_result(3), tmp_path_factory.mktemp("run"))
+    _spoil_and_read(data, auto_record.plain(), tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.slow
 @settings(max_examples=100, **SETTINGS)
 @given(data=st.data())
 def test_no_value_of_any_kind_loses_the_page_at_length(
-    data: st.DataObject, make_result: Callable, tmp_path_factory: pytest.TempPathFactory
+    data: st.DataObject, auto_record: Result, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    _spoil_and_read(data, make_result(3), tmp_path_factory.mktemp("run"))
+    _spoil_and_read(data, auto_record.plain(), tmp_path_factory.mktemp("run"))
 
 
-def _spoil_and_read(data: st.DataObject, result: dict[str, Any], folder: Path) -> None:
-    # Four layers are enough, and keep the draw of a path from landing among them nearly always.
-    result["layers"], result["trials"] = result["layers"][:4], result["trials"][:3]
-    result["layers_after"] = {key: layers[:4] for key, layers in result["layers_after"].items()}
+def _spoil_and_read(data: st.DataObject, content: dict[str, Any], folder: Path) -> None:
     odd = st.sampled_from([None, "text", "<i>", -1, 0, 1e308, 10**400, True, [], {}, [None], {"a": [1]}, [[1, 2], [3]]])
-    for path in data.draw(st.lists(st.sampled_from(_paths(result)), min_size=1, max_size=25, unique=True)):
-        if path == ("kind",):
+    for path in data.draw(st.lists(st.sampled_from(_paths(content)), min_size=1, max_size=25, unique=True)):
+        if path in (("kind",), ("schema_version",)):
             continue
-        target: Any = result
+        target: Any = content
         for key in path[:-1]:
             target = target[key] if isinstance(target, dict | list) and _holds(target, key) else None
         if isinstance(target, dict | list) and _holds(target, path[-1]):
             target[path[-1]] = copy.deepcopy(data.draw(odd))
-    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    (folder / "result.json").write_text(json.dumps(content), encoding="utf-8")
     read(folder)
 
 
@@ -230,92 +370,119 @@ def _holds(target: dict | list, key: Any) -> bool:
     return key in target if isinstance(target, dict) else isinstance(key, int) and key < len(target)
 
 
-def test_pictures_come_from_the_run_folder_only(make_result: Callable, make_folder: Callable, tmp_path: Path) -> None:
-    result = make_result(2)
-    folder = make_folder(result)
+def test_damage_is_told_on_the_page(auto_record: Result, make_folder: Callable) -> None:
+    content = auto_record.plain()
+    content["methods"]["scl"]["test_accuracy"] = "high"
+    said = read(make_folder(plain=content)).text
+    assert "A value of result.json is invalid: methods.scl.test_accuracy is left out: input should be a number." in said
+
+
+def test_pictures_come_from_the_run_folder_only(auto_record: Result, make_folder: Callable, tmp_path: Path) -> None:
+    content = auto_record.plain()
+    mistake = content["mistakes"][0]
+    names = [f"mistakes/{index:03d}.png" for index in range(10)]
+    content["mistakes"] = [{**mistake, "thumbnail": name} for name in names]
+    folder = make_folder()
+    for name in names:
+        Image.new("RGB", (8, 8)).save(folder / name)
     outside = tmp_path / "outside.png"
-    outside.write_bytes((folder / "mistakes/000.png").read_bytes())
-    (folder / "mistakes/001.png").write_text("<svg onload='x'/>")
-    (folder / "mistakes/002.png").unlink()
-    (folder / "mistakes/002.png").symlink_to(outside)
-    result["mistakes"][3]["thumbnail"] = str(outside)
-    result["mistakes"][4]["thumbnail"] = "../outside.png"
-    result["mistakes"][5]["thumbnail"] = "mistakes/none.png"
-    (folder / "result.json").write_text(json.dumps(result))
+    outside.write_bytes((folder / names[0]).read_bytes())
+    (folder / names[1]).write_text("<svg onload='x'/>")
+    (folder / names[2]).unlink()
+    (folder / names[2]).symlink_to(outside)
+    content["mistakes"][3]["thumbnail"] = str(outside)
+    content["mistakes"][4]["thumbnail"] = "../outside.png"
+    content["mistakes"][5]["thumbnail"] = "mistakes/none.png"
+    (folder / "result.json").write_text(json.dumps(content))
     reader = read(folder)
     assert reader.tags["img"] == 5
     assert reader.text.count("no picture") == 5
 
 
-def test_probe_page(make_result: Callable, make_folder: Callable) -> None:
-    whole = make_result(5)
-    result = {key: whole[key] for key in ("dataset", "model", "splits", "layers", "seed")} | {"kind": "probe"}
-    reader = read(make_folder(result))
-    assert "The features of penultimate carry the most" in reader.text
+def test_probe_page(smoke: Any) -> None:
+    reader = Reader(smoke.page("probe"))
+    assert "A linear probe does best on the features of " in reader.text
     assert "Use the model" not in reader.text
     assert reader.tags["svg"] == 2
 
 
-def test_pretrain_page_draws_curves_from_the_log(make_folder: Callable, make_log: Callable) -> None:
-    result = {"kind": "pretrain", "model": {"name": "cifar_resnet20"}, "loss": "supcon"}
-    reader = read(make_folder(result, metrics=[*make_log(40), {"epoch": 40, "test_accuracy": 0.75}, {"step": 1}]))
-    said = reader.text.replace("\xa0", " ")
-    assert "cifar_resnet20, trained with the supcon loss for 40 epochs, reaches 97.8 % on the training images" in said
-    assert "75.0 % on the test images" in said
-    assert reader.tags["svg"] == 4
-
-
-def test_pretrain_page_draws_layers_of_both_splits(make_folder: Callable, make_log: Callable) -> None:
-    layers = [
-        {"name": f"block {i}", "dim": 8, "nc1": 3.0 - i, "nc1_test": 4.0 - i, "nc1_null_mean": 9.0} for i in (0, 1)
-    ]
-    result = {"kind": "pretrain", "model": {"name": "cifar_resnet20"}, "loss": "ce", "layers": layers}
-    reader = read(make_folder(result, metrics=make_log(3)))
+def test_pretrain_page_draws_curves_and_layers(smoke: Any, pretrain_record: PretrainRecord) -> None:
+    reader = Reader(smoke.page("pretrained"))
+    said = _plain(reader.text)
+    final = pretrain_record.final
+    assert f"{pretrain_record.model.name}, trained with the ce loss for 3 epochs, reaches" in said
+    assert f"{100 * final.test_accuracy:.1f} % on the test images" in said
     assert reader.tags["svg"] == 5
     for shown in ("under permuted labels", "NC1, test images", "Features of the training images after pre-training"):
-        assert shown in reader.text
-    assert "Probe accuracy" not in reader.text
+        assert shown in said
+    assert "Probe accuracy" not in said
+    told = "What was drawn for validation was trained on as well: nothing is chosen here."
+    assert told in said
 
 
-def test_a_single_epoch_is_told_in_numbers(make_folder: Callable) -> None:
-    record = {"epoch": 0, "step": 0, "train_accuracy": 0.1, "test_accuracy": 0.12, "nc1": 9.0, "nc1_test": 9.5}
-    reader = read(make_folder({"kind": "pretrain", "model": {"name": "vit"}, "loss": "ce"}, metrics=[record]))
-    said = reader.text.replace("\xa0", " ")
-    assert "vit, untrained, reaches 10.0 % on the training images" in said
+def test_the_later_row_of_an_epoch_stands(make_folder: Callable) -> None:
+    folder = make_folder(of="pretrained")
+    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        file.write('{"epoch": 3, "test_accuracy": 0.75}\n{"step": 1}\n{"epoch": 9')
+    assert "75.0 % on the test images" in _plain(read(folder).text)
+
+
+def test_a_single_epoch_is_told_in_numbers(make_folder: Callable, pretrain_record: PretrainRecord) -> None:
+    row = EpochRow(epoch=0, step=0, train_accuracy=0.1, test_accuracy=0.12, nc1=9.0, nc1_test=9.5)
+    record = pretrain_record.model_copy(update={"final": row, "history": (row,), "layers": ()})
+    folder = make_folder(record, of="pretrained")
+    (folder / "metrics.jsonl").unlink()
+    reader = read(folder)
+    said = _plain(reader.text)
+    assert f"{record.model.name}, untrained, reaches 10.0 % on the training images" in said
     assert "its features have NC1 = 9.00" in said
     assert "NC1, encoder, test images" in said
     assert reader.tags["svg"] == 0
 
 
 def test_pretrain_page_without_a_log(make_folder: Callable) -> None:
-    assert "The network." in read(make_folder({"kind": "pretrain"})).text
+    folder = make_folder(plain={"kind": "pretrain"}, of="pretrained")
+    (folder / "metrics.jsonl").unlink()
+    assert "The network." in read(folder).text
 
 
-def test_summary_page_links_to_every_run(make_result: Callable, make_folder: Callable, tmp_path: Path) -> None:
-    runs = []
-    for seed in range(3):
-        result = make_result(3, seed=seed)
-        name = f"all/seed {seed} é"
-        make_folder({**result, "layers": [], "layers_after": None, "confusion": None}, name)
-        runs.append({"folder": name[4:], "model": "resnet18", "seed": seed, "methods": result["methods"]})
-    runs.append({"folder": "../elsewhere", "model": "resnet18", "seed": 9, "methods": {}})
-    summary = tmp_path / "all"
-    (summary / "result.json").write_text(json.dumps({"kind": "summary", "runs": runs, "best": {}}))
-    reader = read(summary)
+def test_summary_page_links_to_every_run(make_folder: Callable, grid_record: Summary) -> None:
+    outside = grid_record.runs[0].model_copy(update={"folder": "../elsewhere"})
+    record = grid_record.model_copy(update={"runs": (*grid_record.runs, outside)})
+    folder = make_folder(record, of="grid")
+    (folder / grid_record.runs[0].folder).rename(folder / "seed 0 é")
+    renamed = grid_record.runs[0].model_copy(update={"folder": "seed 0 é"})
+    folder_record = record.model_copy(update={"runs": (renamed, *record.runs[1:])})
+    (folder / "result.json").write_text(json.dumps(folder_record.plain()))
+    (folder / "seed 0 é" / "report.html").unlink()
+    reader = read(folder)
     links = [value for value in reader.values("href") if not value.startswith("#")]
-    assert links == [f"./seed%20{seed}%20%C3%A9/report.html" for seed in range(3)]
-    assert all((summary / f"seed {seed} é" / "report.html").is_file() for seed in range(3))
-    said = reader.text.replace("\xa0", " ")
-    assert "SCL fine-tuning of resnet18 reaches 98.3 ± 0.2 % on the test images (mean ± spread over 3 runs)" in said
-    assert "3.4 points above a linear probe on average and above it in 3 of 3 runs." in said
+    assert links == ["./seed%200%20%C3%A9/report.html", f"./{grid_record.runs[1].folder}/report.html"]
+    assert (folder / "seed 0 é" / "report.html").is_file()
+    assert "(mean ± standard deviation over 3 runs)" in _plain(reader.text)
 
 
-def test_summary_of_runs_that_only_measured(make_result: Callable, make_folder: Callable) -> None:
-    layers = make_result(2)["layers"]
-    runs = [{"folder": "a", "model": "net", "seed": seed, "dataset": "digits", "layers": layers} for seed in range(2)]
-    reader = read(make_folder({"kind": "summary", "runs": runs}))
-    assert "Of 2 runs, a linear probe does best on penultimate of net" in reader.text
-    assert "digits · net · 2 runs" in reader.text
+def test_the_summary_says_how_the_winner_stands_to_the_probe(grid_record: Summary, make_folder: Callable) -> None:
+    runs = []
+    for run, (probe, layer) in zip(grid_record.runs, [(0.9, 0.95), (0.9, 0.93)], strict=True):
+        methods = {
+            "linear": run.methods["linear"].model_copy(update={"test_accuracy": probe, "val_accuracy": 0.5}),
+            "layer": run.methods["layer"].model_copy(update={"test_accuracy": layer, "val_accuracy": 0.6}),
+        }
+        runs.append(run.model_copy(update={"methods": methods, "model": "resnet18"}))
+    said = _plain(read(make_folder(grid_record.model_copy(update={"runs": tuple(runs)}), of="grid")).text)
+    assert "Layer fine-tuning of resnet18 reaches 94.0 ± 1.4 % on the test images (mean ± standard deviation" in said
+    assert "4.0 points above a linear probe on average and above it in 2 of 2 runs." in said
+
+
+def test_summary_of_runs_that_only_measured(grid_record: Summary, make_folder: Callable) -> None:
+    runs = tuple(
+        run.model_copy(update={"methods": {}, "best_method": None, "model": "net"}) for run in grid_record.runs
+    )
+    record = grid_record.model_copy(update={"runs": runs, "best": None})
+    said = read(make_folder(record, of="grid")).text
+    assert "Over 2 runs, a linear probe does best on " in said
+    assert "digits · net · 2 runs" in said
 
 
 @pytest.mark.parametrize(
@@ -326,6 +493,7 @@ def test_summary_of_runs_that_only_measured(make_result: Callable, make_folder: 
         ("[1]", "result.json holds no mapping"),
         ('{"kind": "autos"}', "no page for a result of kind 'autos'.*did you mean auto"),
         ('{"kind": ["auto"]}', "no page for a result of kind"),
+        ('{"kind": "auto", "schema_version": 99}', "a later version of nctransfer"),
     ],
 )
 def test_what_is_no_result_is_named(content: str | None, message: str, tmp_path: Path) -> None:
@@ -341,8 +509,20 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
         write_report(tmp_path / "nowhere")
 
 
-def test_command_line_prints_where_the_page_lies(tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text('{"kind": "probe"}')
-    outcome = CliRunner().invoke(app, ["report", str(tmp_path)])
+def test_command_line_prints_where_the_page_lies(make_folder: Callable) -> None:
+    folder = make_folder(of="probe")
+    outcome = CliRunner().invoke(app, ["report", str(folder)])
     assert outcome.exit_code == 0
-    assert outcome.output.strip() == str(tmp_path / "report.html")
+    assert outcome.output.strip() == str(folder / "report.html")
+
+
+@pytest.mark.parametrize("folder", ["auto-cifar10-2500", "auto-cifar10-2500/tf_efficientnet_lite0-seed0"])
+def test_committed_results_still_render(folder: str, tmp_path: Path) -> None:
+    committed = Path(__file__).parents[2] / "results" / folder
+    for name in ("result.json", "config.json", "environment.json"):
+        if (committed / name).is_file():
+            (tmp_path / name).write_bytes((committed / name).read_bytes())
+    said = _plain(read(tmp_path).text)
+    assert "is invalid" not in said
+    for title in ("Linear probe", "Layer fine-tuning", "SCL fine-tuning", "Full fine-tuning"):
+        assert title in said

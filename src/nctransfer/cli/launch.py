@@ -116,7 +116,7 @@ def _print_methods(console: Console, record: Result) -> None:
             "–" if row.seconds is None else f"{row.seconds:.0f}",
         )
     console.print(table)
-    console.print("* best on validation; it is the model that `nctransfer predict` uses", highlight=False)
+    console.print("* the model that `nctransfer predict` uses, chosen on held-out images", highlight=False)
 
 
 def _percent(share: float | None) -> str:

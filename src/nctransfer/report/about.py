@@ -6,11 +6,12 @@ import json
 import shlex
 from typing import Any
 
+from ..runs import ModelFacts, PretrainRecord, Result
 from .blocks import Block, Code, Details, Facts, Glossary, Section
 from .source import Source
-from .text import amount, count, duration, mapping, number, shorten, words
+from .text import amount, count, duration, join, number, percent, shorten, words
 
-__all__ = ["conditions_section", "fact", "glossary_section", "use_section", "warnings_of"]
+__all__ = ["conditions_section", "fact", "glossary_section", "use_section"]
 
 _GLOSSARY = {
     "NC1": "How tightly the features of each class sit together, compared with how far the classes stand apart. Each "
@@ -37,32 +38,13 @@ _GLOSSARY = {
 }
 
 
-def warnings_of(result: dict[str, Any]) -> list[str]:
-    """The warnings of the run, as sentences.
-
-    Example:
-        >>> warnings_of({"warnings": ["warning: few images", None]})
-        ['Few images.']
-    """
-    given = result.get("warnings")
-    return [sentence(item) for item in given if words(item)] if isinstance(given, list) else []
-
-
-def sentence(note: str) -> str:
-    """A note of the log as a sentence: without its label, with a capital and a full stop.
-
-    Example:
-        >>> sentence("warning: 2 images were skipped")
-        '2 images were skipped.'
-    """
-    text = words(note).removeprefix("warning: ").strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-
-
 def glossary_section(terms: list[str] | None = None) -> Section:
     """What the page's words mean; all of them, or those named."""
     chosen = [(term, text) for term, text in _GLOSSARY.items() if terms is None or term in terms]
     return Section("In plain words", [Glossary(chosen)])
+
+
+_FEATURES = {"cold": "computed", "warm": "found on disk", "partly warm": "partly found on disk"}
 
 
 def fact(value: Any) -> str:
@@ -102,43 +84,60 @@ def use_section(source: Source) -> Section:
                 "From Python",
             ),
         ],
-        "The tuned network lies in this run's folder, with its classes, preprocessing and hashes.",
+        "The tuned network is in this run's folder, with its classes, preprocessing and hashes.",
     )
 
 
-def conditions_section(source: Source) -> Section:
-    """Network, hardware, versions and configuration."""
-    result, environment = source.result, source.environment_or_result
-    model = mapping(result.get("model"))
-    preprocess = mapping(model.get("preprocess"))
-    size = number(model.get("image_size"))
-    facts = [
-        ("Network", words(model.get("name"))),
-        ("Parameters", amount(model["total_parameters"]) if number(model.get("total_parameters")) else ""),
-        ("Feature width", count(model["feature_dim"]) if number(model.get("feature_dim")) else ""),
-        ("Image size", f"{count(size)} × {count(size)} pixels" if size else ""),
-        ("Preprocessing", "; ".join(f"{key} {text}" for key, value in preprocess.items() if (text := fact(value)))),
-        ("Weights", words(model.get("weights"))),
-        ("Licence of the weights", words(model.get("license"))),
-        ("Seed", words(result.get("seed"))),
-        ("Processor", words(environment.get("processor"))),
-        ("Cores", words(environment.get("cores"))),
-        ("Devices", "none but the CPU" if environment.get("devices") == [] else fact(environment.get("devices"))),
-        ("Platform", words(environment.get("platform"))),
-        ("Versions", fact({**mapping(environment.get("versions")), **mapping(result.get("versions"))})),
-        ("Whole run", duration(cost) if (cost := number(mapping(result.get("cost")).get("seconds"))) else ""),
-        ("Date", words(environment.get("date"))),
-        ("Command", _command(environment.get("command"))),
+def conditions_section(source: Source, record: Result | PretrainRecord | None = None) -> Section:
+    """Network, hardware, versions and configuration; a record of several runs gives no network."""
+    environment = source.environment
+    facts = _network(record.model, record.seed) if record else []
+    hardware = record.hardware if record else environment
+    processor, cores = environment.processor or hardware.processor, environment.cores or hardware.cores
+    devices = environment.devices or hardware.devices
+    known = "devices" in environment.model_fields_set | hardware.model_fields_set
+    versions = {**environment.versions, **(record.versions if record else {})}
+    cost = source.record.cost
+    facts += [
+        ("Processor", processor),
+        ("Cores", words(cores)),
+        ("Accelerators", join(devices) if devices else "none" if known else ""),
+        ("Device", hardware.device or ""),
+        ("Precision", hardware.precision or ""),
+        ("Processes", words(hardware.processes) if (hardware.processes or 1) > 1 else ""),
+        ("Platform", environment.platform),
+        ("Python", environment.python),
+        ("Versions", fact(versions)),
+        ("Total time", duration(cost.seconds) if cost and cost.seconds is not None else ""),
+        ("Features", _FEATURES.get(cost.features or "", cost.features or "") if cost else ""),
+        ("Date", environment.date),
+        ("Command", " ".join(shlex.quote(part) for part in environment.command)),
     ]
-    known = [(name, text) for name, text in facts if text]
-    blocks: list[Block] = [Facts(known)] if known else []
+    shown = [(name, text) for name, text in facts if text]
+    blocks: list[Block] = [Facts(shown)] if shown else []
     if source.config:
         text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
         blocks.append(Details("Configuration", [Code(text)]))
-    return Section("What this run stood on", blocks)
+    return Section("How this run was made", blocks)
 
 
-def _command(command: Any) -> str:
-    if isinstance(command, str):
-        return command
-    return " ".join(shlex.quote(words(part)) for part in command) if isinstance(command, list) else ""
+def _network(model: ModelFacts, seed: int | None) -> list[tuple[str, str]]:
+    size, inputs = model.image_size, model.preprocess
+    prepared = []
+    if inputs:
+        prepared = [
+            f"mean {fact(list(inputs.mean))}" if inputs.mean else "",
+            f"standard deviation {fact(list(inputs.std))}" if inputs.std else "",
+            f"{inputs.interpolation} interpolation" if inputs.interpolation else "",
+            f"centre crop {percent(inputs.crop_pct)} of the side" if inputs.crop_pct not in (None, 1.0) else "",
+        ]
+    return [
+        ("Network", model.name),
+        ("Parameters", amount(model.total_parameters) if model.total_parameters is not None else ""),
+        ("Feature width", count(model.feature_dim) if model.feature_dim is not None else ""),
+        ("Image size", f"{count(size)} × {count(size)} pixels" if size else ""),
+        ("Preprocessing", "; ".join(part for part in prepared if part)),
+        ("Weights", model.weights or ""),
+        ("Licence of the weights", model.license or ""),
+        ("Seed", words(seed)),
+    ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from .text import DASH, words
+from .text import DASH
 
 __all__ = [
     "Block",
@@ -25,7 +25,6 @@ __all__ = [
     "Thumbnail",
     "Thumbnails",
     "Tile",
-    "reason",
 ]
 
 
@@ -206,14 +205,3 @@ class Page:
     tiles: Sequence[Tile] = ()
     footer: str = ""
     warnings: Sequence[str] = field(default_factory=tuple)
-
-
-def reason(record: dict[str, Any], key: str) -> str:
-    """Why ``record[key]`` is missing, where the record says so: in ``key_reason`` or in its map ``reasons``.
-
-    Example:
-        >>> reason({"nc1": None, "reasons": {"nc1": "one class"}}, "nc1")
-        'one class'
-    """
-    given = record.get("reasons")
-    return words(record.get(f"{key}_reason")) or words(given.get(key) if isinstance(given, dict) else None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .blocks import Block, Columns, Details, Facts, Figure, Section, Table, Tile
+from ..runs import EpochRow, PretrainRecord
+from .blocks import Block, Columns, Details, Facts, Figure, Prose, Section, Table, Tile
 from .figures import Series, curves
-from .source import Source
-from .text import count, mapping, number, percent, significant, words
+from .footnotes import Footnotes, sentence
+from .text import DASH, count, number, percent, significant
 
 __all__ = ["curves_section", "last", "pretrain_headline", "pretrain_tiles"]
 
@@ -29,65 +31,80 @@ _TITLES = {
 }
 
 
-def epochs(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One record an epoch, in order; after a resumed run the later record of an epoch stands.
+def epochs(log: Sequence[EpochRow]) -> list[EpochRow]:
+    """One row an epoch, in order; after a resumed run the later row of an epoch adds to the earlier.
 
     Example:
-        >>> epochs([{"epoch": 1, "a": 1}, {"epoch": 2}, {"epoch": 1, "a": 2}, {"step": 3}])
-        [{'epoch': 1, 'a': 2}, {'epoch': 2}]
+        >>> [row.nc1 for row in epochs([EpochRow(epoch=1, nc1=1), EpochRow(epoch=2), EpochRow(epoch=1, nc1=2)])]
+        [2.0, None]
     """
-    found: dict[float, dict[str, Any]] = {}
-    for record in metrics:
-        epoch = number(record.get("epoch"))
-        if epoch is not None:
-            found[epoch] = {**found.get(epoch, {}), **record}
+    found: dict[int, EpochRow] = {}
+    for row in log:
+        before = found.get(row.epoch)
+        found[row.epoch] = before.model_copy(update=_set(row)) if before else row
     return [found[epoch] for epoch in sorted(found)]
 
 
-def last(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def last(log: Sequence[EpochRow]) -> EpochRow | None:
     """The last known value of everything that was logged.
 
     Example:
-        >>> last([{"epoch": 1, "nc1": 2.0}, {"epoch": 2, "nc1": None}])
-        {'epoch': 2, 'nc1': 2.0}
+        >>> last([EpochRow(epoch=1, nc1=2.0), EpochRow(epoch=2, nc1=None)])
+        EpochRow(epoch=2, ..., nc1=2.0, ...)
     """
-    final: dict[str, Any] = {}
-    for record in epochs(metrics):
-        final.update({key: value for key, value in record.items() if value is not None})
-    return final
+    rows = epochs(log)
+    if not rows:
+        return None
+    known: dict[str, Any] = {}
+    for row in rows:
+        known |= {key: value for key, value in _set(row).items() if value is not None}
+    return rows[-1].model_copy(update=known)
 
 
-def curves_section(metrics: list[dict[str, Any]]) -> Section:
+def _set(row: EpochRow) -> dict[str, Any]:
+    """What was written down for an epoch, further quantities included."""
+    return {key: getattr(row, key) for key in row.model_fields_set}
+
+
+def _numbers(row: EpochRow) -> dict[str, float]:
+    """The quantities of an epoch, in the order of the schema."""
+    held = {**{key: getattr(row, key) for key in type(row).model_fields}, **(row.model_extra or {})}
+    return {key: plain for key, value in held.items() if (plain := number(value)) is not None}
+
+
+def curves_section(log: Sequence[EpochRow]) -> Section:
     """Figure 1's curves, one panel a quantity, and the numbers behind them; a single epoch's numbers alone."""
-    records = epochs(metrics)
-    keys = list(dict.fromkeys(key for record in records for key, value in record.items() if number(value) is not None))
+    rows = epochs(log)
+    numbers = [_numbers(row) for row in rows]
+    keys = list(dict.fromkeys(key for held in numbers for key in held))
     panels = [
         ("accuracy", "accuracy (%)", False, [key for key in keys if key.endswith("accuracy") and "ncm" not in key]),
         ("nc1", "NC1 (log scale)", True, [key for key in keys if "nc1" in key]),
         ("cdnv", "CDNV (log scale)", True, [key for key in keys if "cdnv" in key]),
         ("loss", "loss", False, [key for key in keys if key.endswith("loss")]),
     ]
-    steps = [record["epoch"] for record in records]
-    if len(records) == 1:
+    steps = [float(row.epoch) for row in rows]
+    if len(rows) == 1:
         facts = [
             (
                 f"{label.split(' (')[0]}, {_title(key)}".capitalize().replace("Nc1", "NC1").replace("Cdnv", "CDNV"),
-                (percent if name == "accuracy" else significant)(records[0][key]),
+                (percent if name == "accuracy" else significant)(numbers[0][key]),
             )
             for name, label, _, chosen in panels
             for key in chosen
         ]
-        return Section("Training", [Facts(facts)] if facts else [])
+        notes = [Prose(sentence(f"{_title(key)}: {why}")) for key, why in rows[0].notes.items()]
+        return Section("Training", [Facts(facts), *notes] if facts else [*notes])
     figures = []
-    for name, label, log, chosen in panels:
-        series = [Series(_title(key), [number(record.get(key)) for record in records]) for key in chosen]
-        if drawing := curves(series, f"curve-{name}", steps=steps, log=log, label=label):
+    for name, label, log_scale, chosen in panels:
+        series = [Series(_title(key), [held.get(key) for held in numbers]) for key in chosen]
+        if drawing := curves(series, f"curve-{name}", steps=steps, log=log_scale, label=label):
             figures.append(
                 Figure(drawing, f"{label[0].upper()}{label[1:]} over the epochs.", f"Lines of {label} over epochs.")
             )
     if not figures:
         return Section("Training", [])
-    blocks: list[Block] = [Columns(figures), Details("The curves in numbers", [_table(records, keys)])]
+    blocks: list[Block] = [Columns(figures), Details("The curves in numbers", [_table(rows, numbers, keys)])]
     return Section("Training", blocks)
 
 
@@ -95,64 +112,57 @@ def _title(key: str) -> str:
     return _TITLES.get(key, key.replace("_", " "))
 
 
-def pretrain_headline(source: Source, final: dict[str, Any]) -> str:
+def pretrain_headline(record: PretrainRecord, final: EpochRow | None) -> str:
     """The result of a pre-training run in a sentence."""
-    result, config = source.result, source.config
-    model = words(mapping(result.get("model")).get("name")) or words(config.get("arch")) or "The network"
-    loss = words(result.get("loss")) or words(config.get("loss"))
-    text = model + (f", trained with the {loss} loss" if loss else "")
-    epoch = number(final.get("epoch"))
-    if epoch == 0:
-        text = f"{model}, untrained"
-    elif epoch is not None:
-        text += f"{' ' if loss else ', trained '}for {count(epoch)} epoch" + ("" if epoch == 1 else "s")
-    train, test = number(final.get("train_accuracy")), number(final.get("test_accuracy"))
+    text = record.model.name or "The network"
+    if final is None:
+        return text + (f", trained with the {record.loss} loss." if record.loss else ".")
+    if final.epoch == 0:
+        text += ", untrained"
+    else:
+        text += f", trained with the {record.loss} loss for " if record.loss else ", trained for "
+        text += f"{count(final.epoch)} epoch" + ("" if final.epoch == 1 else "s")
     reached = []
-    if train is not None:
-        reached.append(f"{percent(train)} on the training images")
-    if test is not None:
-        reached.append(f"{percent(test)} on the test images")
+    if final.train_accuracy is not None:
+        reached.append(f"{percent(final.train_accuracy)} on the training images")
+    if final.test_accuracy is not None:
+        reached.append(f"{percent(final.test_accuracy)} on the test images")
     if reached:
         text += f", reaches {' and '.join(reached)}"
-    nc1 = number(final.get("nc1"))
-    if nc1 is not None:
-        verb = "have" if epoch == 0 else "end at"
-        text += f"{'; its' if reached else ': its'} features {verb} NC1\u00a0=\u00a0{significant(nc1)}"
+    if final.nc1 is not None:
+        verb = "have" if final.epoch == 0 else "end at"
+        text += f"{'; its' if reached else ': its'} features {verb} NC1\u00a0=\u00a0{significant(final.nc1)}"
     return text + "."
 
 
-def pretrain_tiles(final: dict[str, Any], config: dict[str, Any] | None = None) -> list[Tile]:
+def pretrain_tiles(record: PretrainRecord, final: EpochRow | None) -> list[Tile]:
     """The last values of a pre-training run for the head of the page."""
-    config = config or {}
-    notes = dict.fromkeys(
-        ("test_accuracy", "train_accuracy"), "nearest class mean" if config.get("loss") == "supcon" else ""
-    )
-    if number(config.get("adversarial")) is not None:
-        notes["robust_accuracy"] = f"within {significant(config['adversarial'])}/255"
-    wanted = [
-        ("Test accuracy", "test_accuracy", percent),
-        ("Training accuracy", "train_accuracy", percent),
-        ("Encoder NC1", "nc1", significant),
-        ("NC1, test images", "nc1_test", significant),
-        ("Robust accuracy", "robust_accuracy", percent),
+    if final is None:
+        return []
+    nearest = "nearest class mean" if record.loss == "supcon" else ""
+    radius = number(record.settings.get("adversarial"))
+    made = [
+        Tile("Test accuracy", percent(final.test_accuracy), nearest if final.test_accuracy is not None else ""),
+        Tile("Training accuracy", percent(final.train_accuracy), nearest if final.train_accuracy is not None else ""),
+        Tile("Encoder NC1", significant(final.nc1), final.notes.get("nc1", "")),
+        Tile("NC1, test images", significant(final.nc1_test), final.notes.get("nc1_test", "")),
+        Tile("Robust accuracy", percent(final.robust_accuracy), f"within {significant(radius)}/255" if radius else ""),
     ]
-    return [
-        Tile(title, show(final[key]), notes.get(key, ""))
-        for title, key, show in wanted
-        if number(final.get(key)) is not None
-    ]
+    return [tile for tile in made if tile.value != DASH or (tile.note and tile.label.startswith(("Encoder", "NC1")))]
 
 
-def _table(records: list[dict[str, Any]], keys: list[str]) -> Table:
-    shown = [key for key in keys if key != "epoch"][:12]
-    step = max(1, -(-len(records) // 40))
-    kept = [record for index, record in enumerate(records) if index % step == 0 or index == len(records) - 1]
-    body = [
-        [
-            count(record["epoch"]),
-            *((percent if key.endswith("accuracy") else significant)(record.get(key)) for key in shown),
-        ]
-        for record in kept
-    ]
-    notes = [f"Every {step}th epoch and the last; all are in metrics.jsonl."] if step > 1 else []
-    return Table(["Epoch", *(key.replace("_", " ") for key in shown)], body, "Values over epochs", notes=notes)
+def _table(rows: list[EpochRow], numbers: list[dict[str, float]], keys: list[str]) -> Table:
+    shown = [key for key in keys if key not in ("epoch", "step")][:12]
+    step = max(1, -(-len(rows) // 40))
+    notes = Footnotes()
+    body = []
+    for place, (row, held) in enumerate(zip(rows, numbers, strict=True)):
+        if place % step == 0 or place == len(rows) - 1:
+            cells = [
+                notes.cell((percent if key.endswith("accuracy") else significant)(held.get(key)), row.notes.get(key))
+                for key in shown
+            ]
+            body.append([count(row.epoch), *cells])
+    lines = [f"Every {step}th epoch and the last; all are in metrics.jsonl."] if step > 1 else []
+    columns = ["Epoch", *(key.replace("_", " ") for key in shown)]
+    return Table(columns, body, "Values over epochs", notes=[*lines, *notes.lines])

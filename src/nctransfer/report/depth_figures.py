@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from .. import arrays
-from .figures import OTHERS, STYLES, WIDTH, Series, Values, drawable, positive
+from .figures import OTHERS, WIDTH, Series, Values, drawable, positive, style
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
 from .text import shorten, visible
 
@@ -69,7 +69,7 @@ def depths(names: Sequence[str], series: Sequence[Series]) -> str:
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         for index, item in enumerate(shown):
-            marker, colour, dash = STYLES.get(item.key, ("o", MUTED, ":") if not item.key else OTHERS[index % 6])
+            marker, colour, dash = style(item.mark, ("o", MUTED, ":") if index == 0 else OTHERS[index % 6])
             _line(axes, item.values, marker, colour, dash, shorten(visible(item.title), 28))
         axes.set_yscale("log")
         logarithmic(axes.yaxis)

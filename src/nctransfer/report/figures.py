@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from ..runs import Mark
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
 from .text import percent, shorten, visible
 
 __all__ = [
     "OTHERS",
-    "STYLES",
     "WIDTH",
     "Group",
     "Method",
@@ -29,17 +30,13 @@ __all__ = [
     "positive",
     "scatter",
     "seeds",
+    "style",
 ]
 
 Values = Sequence[float | None]
 # Inches. Figures are this narrow so that their text stays readable on a phone.
 WIDTH = 4.0
-STYLES = {
-    "linear": ("o", MUTED, ":"),
-    "layer": ("s", INK, "--"),
-    "scl": ("D", ACCENT, "-"),
-    "full": ("^", INK, "-."),
-}
+_COLOURS = {"accent": ACCENT, "ink": INK, "muted": MUTED}
 OTHERS = (
     ("o", ACCENT, "-"),
     ("s", INK, "--"),
@@ -52,10 +49,11 @@ OTHERS = (
 
 @dataclass(frozen=True)
 class Method:
-    """One point with whiskers: a tuning method's name, test accuracy, interval, and final NC1."""
+    """One point with whiskers: a tuning method's name, mark, test accuracy, interval, and final NC1."""
 
     key: str
     title: str
+    mark: Mark
     accuracy: float | None
     interval: tuple[float, float] | None = None
     nc1: float | None = None
@@ -69,11 +67,11 @@ class Method:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a plot: its title, its values, and the method it belongs to, if any."""
+    """One line of a plot: its title, its values, and the mark of the method it belongs to, if any."""
 
     title: str
     values: Values
-    key: str = ""
+    mark: Mark | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", drawable(self.values))
@@ -85,11 +83,27 @@ class Group:
 
     title: str
     values: Values
-    key: str = ""
+    mark: Mark | None = None
     heading: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", drawable(self.values))
+
+
+def style(mark: Mark | None, otherwise: tuple[str, str, str] = OTHERS[0]) -> tuple[str, str, str]:
+    """Marker, colour and dash of a mark; a marker, colour or dash that cannot be drawn gives way to the other style's.
+
+    Example:
+        >>> style(Mark(marker="s", colour="muted", dash="--")) == ("s", MUTED, "--")
+        True
+        >>> style(Mark(marker="nonsense"))[0], style(None)[0]
+        ('o', 'o')
+    """
+    if mark is None:
+        return otherwise
+    marker = mark.marker if mark.marker in (*Line2D.filled_markers, "x", "+") else otherwise[0]
+    dash = mark.dash if mark.dash in ("-", "--", "-.", ":") else otherwise[2]
+    return marker, _COLOURS.get(mark.colour, otherwise[1]), dash
 
 
 def methods(items: Sequence[Method], best: str | None) -> str:
@@ -107,7 +121,7 @@ def methods(items: Sequence[Method], best: str | None) -> str:
             axes.plot([low, high], [row, row], color=colour, linewidth=2, solid_capstyle="butt")
             for end in (low, high) if item.interval else ():
                 axes.plot([end, end], [row - 0.11, row + 0.11], color=colour, linewidth=1.4)
-            marker = STYLES.get(item.key, OTHERS[0])[0]
+            marker = style(item.mark)[0]
             axes.plot([item.accuracy], [row], marker, color=colour, markersize=6.5, markeredgecolor=PAPER)
             axes.annotate(
                 percent(item.accuracy),
@@ -148,7 +162,7 @@ def seeds(groups: Sequence[Group]) -> str:
             if isinstance(group, str):
                 continue
             known = [float(value) for value in group.values if value is not None]
-            marker, colour, _ = STYLES.get(group.key, OTHERS[row % 6])
+            marker, colour, _ = style(group.mark, OTHERS[row % 6])
             axes.plot(known, [row] * len(known), marker, color=colour, alpha=0.75, markersize=6, markeredgecolor=PAPER)
             axes.plot([sum(known) / len(known)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
         titles = [shorten(visible(line if isinstance(line, str) else line.title), 26) for line in lines]
@@ -180,9 +194,9 @@ def scatter(items: Sequence[Method], best: str | None) -> str:
         sizes = [nc1 for _, nc1, _ in shown]
         if max(sizes) / min(sizes) > 8:
             axes.set_xscale("log")
-        for index, (item, nc1, accuracy) in enumerate(shown):
-            marker = STYLES.get(item.key, OTHERS[index % 6])[0]
-            colour = ACCENT if item.key == best else INK if item.key != "linear" else MUTED
+        for item, nc1, accuracy in shown:
+            marker, own, _ = style(item.mark)
+            colour = ACCENT if item.key == best else INK if own == ACCENT else own
             if item.interval:
                 axes.plot([nc1] * 2, item.interval, color=colour, linewidth=1.2, alpha=0.7)
             axes.plot(
@@ -216,7 +230,7 @@ def curves(
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         for index, item in enumerate(shown):
-            marker, colour, dash = STYLES.get(item.key, OTHERS[index % 6])
+            marker, colour, dash = style(item.mark, OTHERS[index % 6])
             # What was measured every few epochs is joined across those in between.
             epochs = steps or range(1, len(item.values) + 1)
             known = [(epoch, value) for epoch, value in zip(epochs, item.values, strict=False) if value is not None]

@@ -2,94 +2,106 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
-from .about import conditions_section, glossary_section, use_section, warnings_of
+from ..runs import PretrainRecord, Result
+from .about import conditions_section, glossary_section, use_section
 from .blocks import Page, Section, Tile
 from .curves import curves_section, last, pretrain_headline, pretrain_tiles
 from .dataset import data_section
-from .headline import headline, probe_headline
+from .footnotes import sentence
+from .headline import better_layer, headline, probe_headline
 from .layers import layers_section
 from .methods import methods_section, tiles, trials_section
 from .mistakes import mistakes_section
 from .source import Source
-from .text import count, mapping, percent, rows, significant, words
+from .text import count, percent, significant
 
-__all__ = ["pretrain_page", "probe_page", "tuning_page"]
+__all__ = ["pretrain_page", "probe_page", "tuning_page", "warnings_of"]
 
 
-def tuning_page(source: Source) -> Page:
+_MOST_LOST = 8
+
+
+def tuning_page(source: Source, record: Result) -> Page:
     """The page of an `auto` or `tune` run."""
-    result = source.result
     sections = [
-        methods_section(result),
-        layers_section(result),
-        mistakes_section(source),
-        trials_section(result),
-        data_section(result),
+        methods_section(record),
+        layers_section(record),
+        mistakes_section(source, record),
+        trials_section(record),
+        data_section(record, warnings_of(source)),
         use_section(source),
-        conditions_section(source),
+        conditions_section(source, record),
         glossary_section(),
     ]
-    return _page(source, headline(result), sections, tiles(result))
+    page = _page(source, record, headline(record), sections, tiles(record))
+    more = better_layer(record)
+    return dataclasses.replace(page, lead=[more]) if more else page
 
 
-def probe_page(source: Source) -> Page:
+def probe_page(source: Source, record: Result) -> Page:
     """The page of a run that measured layers and tuned nothing."""
-    result = source.result
-    layers = rows(result.get("layers"))
     sections = [
-        layers_section(result),
-        data_section(result),
-        conditions_section(source),
+        layers_section(record),
+        data_section(record, warnings_of(source)),
+        conditions_section(source, record),
         glossary_section(["NC1", "Neural collapse", "CDNV", "Numerical rank", "Linear probe", "Penultimate"]),
     ]
     numbers = []
-    if layers:
-        end = layers[-1]
+    if record.layers:
+        end = record.layers[-1]
         numbers = [
-            Tile("Layers measured", count(len(layers))),
-            Tile("Penultimate NC1", significant(end.get("nc1")), words(end.get("name"))),
-            Tile("Its probe accuracy", percent(end.get("probe_val_accuracy")), "validation images"),
+            Tile("Layers measured", count(len(record.layers))),
+            Tile(
+                "Penultimate NC1", significant(end.nc1), end.name if end.nc1 is not None else end.notes.get("nc1", "")
+            ),
+            Tile("Its probe accuracy", percent(end.probe_val_accuracy), "validation images"),
         ]
-    return _page(source, probe_headline(result, layers), sections, numbers)
+    return _page(source, record, probe_headline(record), sections, numbers)
 
 
-def pretrain_page(source: Source) -> Page:
+def pretrain_page(source: Source, record: PretrainRecord) -> Page:
     """The page of a pre-training run: curves over epochs."""
-    final = last(source.metrics)
+    epochs = source.epochs or list(record.history)
+    final = last(epochs)
     sections = [
-        curves_section(source.metrics),
-        layers_section(source.result),
-        data_section(source.result),
-        conditions_section(source),
+        curves_section(epochs),
+        layers_section(record),
+        data_section(record, warnings_of(source)),
+        conditions_section(source, record),
         glossary_section(["NC1", "Neural collapse", "CDNV"]),
     ]
-    return _page(source, pretrain_headline(source, final), sections, pretrain_tiles(final, source.config))
+    return _page(source, record, pretrain_headline(record, final), sections, pretrain_tiles(record, final))
 
 
-def _page(source: Source, said: str, sections: list[Section], numbers: Sequence[Tile]) -> Page:
-    result = source.result
+def warnings_of(source: Source) -> list[str]:
+    """The warnings of a run as sentences, with what the record lost."""
+    given = getattr(source.record, "warnings", ())
+    damage = [f"A value of result.json is invalid: {item}" for item in source.lost[:_MOST_LOST]]
+    if len(source.lost) > _MOST_LOST:
+        damage.append(f"{len(source.lost) - _MOST_LOST} more values of result.json are invalid and left out")
+    return [sentence(item) for item in (*given, *damage) if item]
+
+
+def _page(
+    source: Source, record: Result | PretrainRecord, said: str, sections: list[Section], numbers: Sequence[Tile]
+) -> Page:
     parts = [
-        words(mapping(result.get("dataset")).get("name")),
-        words(mapping(result.get("model")).get("name")),
-        f"seed {words(result['seed'])}" if words(result.get("seed")) else "",
-        words(source.environment.get("date"))[:10],
+        record.dataset.name,
+        record.model.name,
+        f"seed {record.seed}" if record.seed is not None else "",
+        source.environment.date[:10],
     ]
     kicker = " · ".join(part for part in parts if part)
+    version = {**source.environment.versions, **record.versions}.get("nctransfer", "")
     return Page(
         title=kicker or "nctransfer report",
         kicker=kicker,
         headline=said,
         sections=[section for section in sections if section.blocks or section.lead],
         tiles=numbers,
-        warnings=warnings_of(result),
-        footer=_footer(result, source.environment),
+        warnings=warnings_of(source),
+        footer=f"Made by {f'nctransfer {version}'.strip()} from the files of the run's folder.",
     )
-
-
-def _footer(result: dict[str, Any], environment: dict[str, Any]) -> str:
-    versions = {**mapping(environment.get("versions")), **mapping(result.get("versions"))}
-    version = words(versions.get("nctransfer"))
-    return f"Made by {f'nctransfer {version}'.strip()} from the files of the run's folder."

@@ -2,130 +2,171 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-from .blocks import Block, Columns, Details, Figure, Note, Section, Table, reason
+from ..runs import LayerRow, PretrainRecord, Result
+from .blocks import Block, Columns, Details, Figure, Note, Section, Table
 from .depth_figures import correlation, depth, depths, describe, line_through
 from .figures import Series
+from .footnotes import Footnotes
 from .source import method_name
-from .text import count, mapping, number, percent, rows, significant, words
+from .text import count, percent, significant
 
 __all__ = ["layers_section"]
 
+_MOST_NAMED = 5
 
-def layers_section(result: dict[str, Any]) -> Section:
+
+def layers_section(record: Result | PretrainRecord) -> Section:
     """The paper's Figures 5, 6 and 11 for this network and data set, and the numbers behind them."""
-    layers = rows(result.get("layers"))
+    layers = record.layers
     if not layers:
         return Section("Layer by layer", [])
-    names = [words(layer.get("name")) or f"layer {index}" for index, layer in enumerate(layers)]
-    nc1 = [number(layer.get("nc1")) for layer in layers]
-    accuracy = [number(layer.get("probe_val_accuracy")) for layer in layers]
-    floor = [number(layer.get("nc1_null_mean")) for layer in layers]
+    names = [layer.name or f"layer {index}" for index, layer in enumerate(layers)]
+    blocks: list[Block] = []
+    if figures := _figures(record, names):
+        blocks.append(Columns(figures))
+    if note := _undefined(names, layers):
+        blocks.append(Note(note))
+    blocks.append(Details(f"All {len(layers)} layers in numbers", [_table(names, record)]))
+    return Section("Layer by layer", blocks, _lead(names, layers))
+
+
+def _figures(record: Result | PretrainRecord, names: list[str]) -> list[Figure]:
+    layers = record.layers
+    nc1 = [layer.nc1 for layer in layers]
+    accuracy = [layer.probe_val_accuracy for layer in layers]
+    floor = [layer.nc1_null_mean for layer in layers]
     figures = []
-    states = _states(result, names, nc1)
-    measured = any(value is not None for value in nc1)
-    tested = [number(layer.get("nc1_test")) for layer in layers]
+    states = _states(record, names, nc1)
+    measured, probed = _any(nc1), _any(accuracy)
+    tested = [layer.nc1_test for layer in layers]
     if drawing := depth(names, nc1, accuracy, floor, tested=tested, panel=2.5 if states else 2.0):
-        shown = ["NC1"] * measured + ["linear-probe accuracy"] * any(value is not None for value in accuracy)
-        text = f"{' and '.join(shown)} of every layer along depth (as Figures 5 and 6 of the paper, left)."
+        shown = ["NC1"] * measured + ["linear-probe accuracy"] * probed
+        text = f"{' and '.join(shown)} of every layer along depth (compare Figures 5 and 6 of the paper, left)."
         text = text[0].upper() + text[1:]
-        if measured and any(value is not None for value in floor):
-            text += " The dotted line is what the same features give when the labels are shuffled."
+        if measured and _any(floor):
+            text += " The dotted line shows NC1 of the same features with shuffled labels."
         figures.append(Figure(drawing, text, f"NC1 and probe accuracy of {len(names)} layers, from input to output."))
     line = line_through(nc1, accuracy)
     if drawing := correlation(names, nc1, accuracy):
-        text = "The same layers, one against the other (right); larger dots lie deeper."
+        text = "Probe accuracy against NC1 of the same layers (right); larger dots lie deeper."
         if line:
             text += f" The straight line through them has {describe(line)}."
-        figures.append(
-            Figure(drawing, text, f"Scatter of probe accuracy against NC1, one dot a layer. {describe(line)}")
-        )
+        alt = f"Scatter of probe accuracy against NC1, one dot for each layer. {describe(line)}"
+        figures.append(Figure(drawing, text, alt))
     if drawing := depths(names, states):
-        text = "NC1 of every layer before and after tuning (as Figure 11, left)."
+        text = "NC1 of every layer before and after tuning (compare Figure 11, left)."
         figures.append(Figure(drawing, text, "Lines of NC1 along depth, before tuning and after each method."))
-    blocks: list[Block] = [Columns(figures)] if figures else []
-    undefined = [
-        f"{name}: NC1 is not defined here" + (f" ({text})" if (text := reason(layer, "nc1")) else "")
-        for name, layer, value in zip(names, layers, nc1, strict=True)
-        if value is None
-    ]
-    if undefined and len(undefined) < len(layers):
-        blocks.append(Note("; ".join(undefined[:5]) + (" …" if len(undefined) > 5 else "") + "."))
-    blocks.append(Details(f"All {len(layers)} layers in numbers", [_table(names, layers, result)]))
-    return Section("Layer by layer", blocks, _lead(names, nc1, accuracy, layers))
+    return figures
 
 
-def _states(result: dict[str, Any], names: list[str], nc1: list[float | None]) -> list[Series]:
-    after = {key: rows(value) for key, value in mapping(result.get("layers_after")).items() if rows(value)}
-    if not after:
+def _any(values: Sequence[float | None]) -> bool:
+    return any(value is not None for value in values)
+
+
+def _undefined(names: list[str], layers: Sequence[LayerRow]) -> str:
+    """Which layers have no NC1, and why."""
+    reasons = {
+        name: layer.notes.get("nc1", "").rstrip(".")
+        for name, layer in zip(names, layers, strict=True)
+        if layer.nc1 is None
+    }
+    said = [f"{name}: NC1 is undefined here" + (f" ({why})" if why else "") for name, why in reasons.items()]
+    if not said:
+        return ""
+    if len(said) == len(layers) and len(set(reasons.values())) == 1:
+        why = next(iter(reasons.values()))
+        return "NC1 is undefined at every layer" + (f": {why}" if why else "") + "."
+    return "; ".join(said[:_MOST_NAMED]) + (" …" if len(said) > _MOST_NAMED else "") + "."
+
+
+def _states(record: Result | PretrainRecord, names: list[str], nc1: list[float | None]) -> list[Series]:
+    if not isinstance(record, Result) or not record.layers_after:
         return []
     states = [Series("Before tuning", nc1)]
-    for key, layers in after.items():
-        known = {words(layer.get("name")): number(layer.get("nc1")) for layer in layers}
-        states.append(Series(method_name(key), [known.get(name) for name in names], key))
+    for key, layers in record.layers_after.items():
+        row = record.methods.get(key)
+        known = {layer.name: layer.nc1 for layer in layers}
+        states.append(Series(method_name(key, row), [known.get(name) for name in names], row.mark if row else None))
     return states
 
 
-def _table(names: list[str], layers: list[dict[str, Any]], result: dict[str, Any]) -> Table:
-    after = {
-        key: {words(layer.get("name")): layer.get("nc1") for layer in rows(value)}
-        for key, value in mapping(result.get("layers_after")).items()
-        if rows(value)
-    }
-    more = [
-        (title, field, show)
-        for title, field, show in (
-            ("NC1, test images", "nc1_test", significant),
-            ("Probe accuracy", "probe_val_accuracy", percent),
-        )
-        if any(number(layer.get(field)) is not None for layer in layers)
-    ]
-    columns = ["Layer", "Width", "NC1", "NC1, shuffled labels", "CDNV", "Numerical rank", *(item[0] for item in more)]
-    columns += [f"NC1 after {method_name(key)}" for key in after]
-    body, notes = [], []
+def _table(names: list[str], record: Result | PretrainRecord) -> Table:
+    layers = record.layers
+    after = record.layers_after if isinstance(record, Result) else {}
+    methods = record.methods if isinstance(record, Result) else {}
+    calibrated = _any([layer.nc1_calibrated for layer in layers])
+    separated = _any([layer.class_separation for layer in layers])
+    tested, probed = _any([layer.nc1_test for layer in layers]), _any([layer.probe_val_accuracy for layer in layers])
+    columns = ["Layer", "Width", "NC1", "NC1, shuffled labels", *["NC1, calibrated"] * calibrated, "CDNV"]
+    columns += ["Numerical rank", *["Class separation"] * separated, *["NC1, test images"] * tested]
+    columns += ["Probe accuracy"] * probed + [f"NC1 after {_phrase(key, methods)}" for key in after]
+    notes = Footnotes()
+    body = []
     for name, layer in zip(names, layers, strict=True):
-        null = significant(layer.get("nc1_null_mean"))
-        if (deviation := number(layer.get("nc1_null_std"))) is not None:
-            null += f" ± {significant(deviation, 2)}"
-        body.append(
-            [
-                name,
-                count(layer.get("dim")),
-                significant(layer.get("nc1")),
-                null,
-                significant(layer.get("cdnv")),
-                significant(layer.get("numerical_rank")),
-                *(show(layer.get(field)) for _, field, show in more),
-                *(significant(column.get(name)) for column in after.values()),
-            ]
-        )
-        notes += [
-            f"{name}, {field.replace('_', ' ')}: {text}."
-            for field in layer
-            if layer[field] is None and (text := reason(layer, field).rstrip("."))
+        null = significant(layer.nc1_null_mean)
+        if layer.nc1_null_std is not None:
+            null += f" ± {significant(layer.nc1_null_std, 2)}"
+        row = [
+            name,
+            count(layer.dim),
+            notes.cell(significant(layer.nc1), layer.notes.get("nc1")),
+            notes.cell(null, layer.notes.get("nc1_null_mean")),
         ]
-    when = "after pre-training" if result.get("kind") == "pretrain" else "before tuning"
-    return Table(columns, body, f"Features of the training images {when}", notes=notes)
+        if calibrated:
+            row.append(_calibrated(layer, notes))
+        row.append(notes.cell(significant(layer.cdnv), layer.notes.get("cdnv")))
+        row.append(notes.cell(significant(layer.numerical_rank), layer.notes.get("numerical_rank")))
+        if separated:
+            row.append(notes.cell(significant(layer.class_separation), layer.notes.get("class_separation")))
+        if tested:
+            row.append(notes.cell(significant(layer.nc1_test), layer.notes.get("nc1_test")))
+        if probed:
+            row.append(notes.cell(percent(layer.probe_val_accuracy), layer.notes.get("probe_val_accuracy")))
+        for column in after.values():
+            found = next((item for item in column if item.name == layer.name), None)
+            row.append(notes.cell(significant(found.nc1 if found else None), found.note if found else None))
+        body.append(row)
+    lines = list(dict.fromkeys(layer.notes["counts"] for layer in layers if "counts" in layer.notes))
+    when = "after pre-training" if record.kind == "pretrain" else "before tuning"
+    return Table(columns, body, f"Features of the training images {when}", notes=[*notes.lines, *lines])
 
 
-def _lead(names: list[str], nc1: list[float | None], accuracy: list[float | None], layers: list[dict[str, Any]]) -> str:
-    lowest = min((i for i, value in enumerate(nc1) if value is not None), key=lambda i: nc1[i] or 0, default=None)
-    highest = max((i for i, v in enumerate(accuracy) if v is not None), key=lambda i: accuracy[i] or 0, default=None)
+def _calibrated(layer: LayerRow, notes: Footnotes) -> str:
+    """Calibrated NC1 with its standard error, which is the remark on it."""
+    note = layer.notes.get("nc1_calibrated", "")
+    if layer.nc1_calibrated is None:
+        return notes.cell(significant(None), note)
+    return significant(layer.nc1_calibrated) + (f" ({note})" if note else "")
+
+
+def _phrase(key: str, methods: dict) -> str:
+    row = methods.get(key)
+    return row.phrase if row is not None and row.phrase else key
+
+
+def _lead(names: list[str], layers: Sequence[LayerRow]) -> str:
+    nc1 = [layer.nc1 for layer in layers]
+    accuracy = [layer.probe_val_accuracy for layer in layers]
+    lowest = min(((value, place) for place, value in enumerate(nc1) if value is not None), default=None)
+    highest = max(((value, -place) for place, value in enumerate(accuracy) if value is not None), default=None)
     parts = []
-    if lowest is not None and lowest == highest:
+    if lowest and highest and lowest[1] == -highest[1]:
         parts.append(
-            f"The most collapsed layer, {names[lowest]} (NC1 {significant(nc1[lowest])}), is also the one on which a "
-            f"linear probe does best ({percent(accuracy[lowest])} of the validation images)."
+            f"The most collapsed layer, {names[lowest[1]]} (NC1 {significant(lowest[0])}), is also the one on which a "
+            f"linear probe does best ({percent(highest[0])} of the validation images)."
         )
     else:
-        if lowest is not None:
-            parts.append(f"The most collapsed layer is {names[lowest]} (NC1 {significant(nc1[lowest])}).")
-        if highest is not None:
-            parts.append(f"A linear probe does best on {names[highest]} ({percent(accuracy[highest])}, validation).")
+        if lowest:
+            parts.append(f"The most collapsed layer is {names[lowest[1]]} (NC1 {significant(lowest[0])}).")
+        if highest:
+            parts.append(f"A linear probe does best on {names[-highest[1]]} ({percent(highest[0])}, validation).")
     line = line_through(nc1, accuracy)
     if line and line.slope < 0 and line.r2 >= 0.5:
         parts.append(f"Layers that are more collapsed transfer better here ({describe(line)}), as the paper finds.")
+    elif line and line.r2 >= 0.5:
+        parts.append(f"Layers that are more collapsed transfer worse here ({describe(line)}), against the paper.")
     elif line:
         parts.append(f"NC1 says little about probe accuracy across the layers of this network ({describe(line)}).")
     return " ".join(parts)

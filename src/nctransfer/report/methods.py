@@ -2,109 +2,107 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .blocks import Block, Cell, Columns, Details, Figure, Section, Table, Tile, reason
+from ..runs import MethodRow, Result
+from .blocks import Block, Cell, Columns, Details, Figure, Section, Table, Tile
 from .figures import Method, Series, curves, methods, scatter
-from .headline import best_method, interval
-from .source import METHOD_NAMES, method_name, method_phrase
-from .text import DASH, amount, count, duration, join, mapping, mebibytes, number, percent, rows, significant, words
+from .footnotes import Footnotes
+from .headline import best_method
+from .source import method_name, method_phrase
+from .text import DASH, amount, count, duration, join, mebibytes, percent, significant
 
-__all__ = ["methods_section", "ordered", "rate", "tiles", "trials_section"]
-
-
-def ordered(result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The methods of a result in their usual order, unknown ones last.
-
-    Example:
-        >>> [key for key, _ in ordered({"methods": {"full": {}, "linear": {}, "x": None}})]
-        ['linear', 'full']
-    """
-    known = mapping(result.get("methods"))
-    order = [key for key in METHOD_NAMES if key in known] + [key for key in known if key not in METHOD_NAMES]
-    return [(key, known[key]) for key in order if isinstance(known[key], dict)]
+__all__ = ["methods_section", "rate", "tiles", "trials_section"]
 
 
-def tiles(result: dict[str, Any]) -> list[Tile]:
+def tiles(record: Result) -> list[Tile]:
     """The winner's few numbers for the head of the page."""
-    best = best_method(result)
+    best = best_method(record)
     if best is None:
         return []
-    method = mapping(mapping(result.get("methods")).get(best))
-    found = interval(method)
+    row = record.methods[best]
+    found = row.test_accuracy_interval
     made = [
         Tile(
             "Test accuracy",
-            percent(method.get("test_accuracy")),
-            f"95 % interval {100 * found[0]:.1f} to {100 * found[1]:.1f}" if found else "",
+            percent(row.test_accuracy),
+            f"95\u00a0% interval {_ends(found)}" if found else row.reason("test_accuracy"),
         )
     ]
-    tuned, total = number(method.get("tuned_parameters")), number(method.get("total_parameters"))
+    tuned, total = row.tuned_parameters, row.total_parameters
     if tuned is not None:
         made.append(Tile("Parameters tuned", amount(tuned), f"{percent(tuned / total)} of all" if total else ""))
-    before, after = number(method.get("nc1_before")), number(method.get("nc1_after"))
-    if after is not None:
-        made.append(Tile("Penultimate NC1", significant(after), f"was {significant(before)}" if before else ""))
-    if number(method.get("seconds")) is not None:
-        cost = number(mapping(result.get("cost")).get("seconds"))
-        made.append(
-            Tile("Tuning time", duration(method["seconds"]), f"{duration(cost)} for everything" if cost else "")
-        )
+    if row.nc1_after is not None:
+        before = row.nc1_before
+        made.append(Tile("Penultimate NC1", significant(row.nc1_after), f"was {significant(before)}" if before else ""))
+    if row.seconds is not None:
+        whole = record.cost.seconds if record.cost else None
+        made.append(Tile("Tuning time", duration(row.seconds), f"{duration(whole)} for the whole run" if whole else ""))
     return made
 
 
-def methods_section(result: dict[str, Any]) -> Section:
+def methods_section(record: Result) -> Section:
     """Accuracy with intervals as figure, everything else as table, the grounds of each choice below."""
-    listed, best = ordered(result), best_method(result)
+    listed, best = record.methods, best_method(record)
     points = [
-        Method(key, method_name(key), number(item.get("test_accuracy")), interval(item), number(item.get("nc1_after")))
-        for key, item in listed
+        Method(key, method_name(key, row), row.mark, row.test_accuracy, row.test_accuracy_interval, row.nc1_after)
+        for key, row in listed.items()
     ]
     blocks: list[Block] = []
     drawings = []
     if drawing := methods(points, best):
         said = join(f"{item.title} {percent(item.accuracy)}" for item in points if item.accuracy is not None)
-        drawings.append(Figure(drawing, _whiskers(points), f"Test accuracy: {said}."))
+        text = "Test accuracy" + (" with its 95\u00a0% interval." if any(item.interval for item in points) else ".")
+        drawings.append(Figure(drawing, text, f"Test accuracy: {said}."))
     if drawing := scatter(points, best):
         text = (
-            "Penultimate NC1 against test accuracy across methods (as Figure 11, right). Bars are 95\u00a0% intervals."
+            "Test accuracy against penultimate NC1 after tuning (compare Figure 11, right). "
+            "Bars are 95\u00a0% intervals."
         )
         drawings.append(Figure(drawing, text, f"Scatter of {len(points)} methods: NC1 after tuning and test accuracy."))
     if drawings:
         blocks.append(Columns(drawings))
     if listed:
-        blocks += [_table(listed, best), _setup(listed)]
-    if drawing := curves([Series(method_name(key), _history(item), key) for key, item in listed], "history"):
+        blocks += [_table(listed, best), _setup(listed), *_extras(listed)]
+    histories = [
+        Series(method_name(key, row), [epoch.val_accuracy for epoch in row.history], row.mark)
+        for key, row in listed.items()
+    ]
+    first = min((row.history[0].epoch for row in listed.values() if row.history), default=0)
+    longest = max((len(row.history) for row in listed.values()), default=0)
+    if drawing := curves(histories, "history", steps=range(first, first + longest)):
         alt = "Lines of validation accuracy over the epochs of tuning, one for each method."
-        figure = Figure(drawing, "Validation accuracy after each epoch of the final training.", alt)
-        blocks.append(Details("Training curves", [Columns([figure])]))
-    return Section("Methods side by side", blocks, _verdict(result, listed, best))
+        text = "Validation accuracy after each epoch of the final training; epoch 0 is the linear probe that it starts from."
+        blocks.append(Details("Training curves", [Columns([Figure(drawing, text, alt)])]))
+    return Section("Methods side by side", blocks, _verdict(listed, best))
 
 
-def trials_section(result: dict[str, Any]) -> Section:
+def trials_section(record: Result) -> Section:
     """The short trials that chose units and learning rates."""
-    trials = rows(result.get("trials"))
+    trials = record.trials
     if not trials:
         return Section("Trials", [])
-    purposes = {"unit": "which unit", "learning_rate": "learning rate"}
-    body: list[list[Cell | str]] = [
-        [
-            method_name(words(trial.get("method"))),
-            purposes.get(words(trial.get("purpose")), words(trial.get("purpose"))),
-            words(trial.get("unit")),
-            rate(trial.get("learning_rate")),
-            count(trial.get("epochs")),
-            Cell(percent(trial.get("val_accuracy")), strong=trial.get("chosen") is True),
-            significant(trial.get("nc1")),
-            Cell("✓ chosen", strong=True) if trial.get("chosen") is True else Cell(" "),
-        ]
-        for trial in trials
-    ]
+    purposes = {"unit": "unit", "learning_rate": "learning rate"}
+    notes = Footnotes()
+    body: list[list[Cell | str]] = []
+    for trial in trials:
+        accuracy = notes.cell(percent(trial.val_accuracy), trial.note if trial.val_accuracy is None else None)
+        body.append(
+            [
+                method_name(trial.method, record.methods.get(trial.method)),
+                purposes.get(trial.purpose, trial.purpose),
+                trial.unit or "",
+                rate(trial.learning_rate),
+                count(trial.epochs),
+                Cell(accuracy, strong=trial.chosen),
+                notes.cell(significant(trial.nc1), trial.note if trial.nc1 is None else None),
+                Cell("✓\u00a0chosen", strong=True) if trial.chosen else Cell(" "),
+            ]
+        )
     table = Table(
         ["Method", "To choose", "Unit", "Learning rate", "Epochs", "Validation accuracy", "NC1", ""],
         body,
         caption="Short trials, in the order they ran",
         words=frozenset({1, 2, 7}),
+        notes=notes.lines,
     )
     lead = (
         "Units and learning rates were chosen by short trials, scored on the validation images; NC1 is that of the "
@@ -113,11 +111,12 @@ def trials_section(result: dict[str, Any]) -> Section:
     return Section("Trials", [Details(f"All {len(trials)} trials", [table])], lead)
 
 
-def _table(listed: list[tuple[str, dict[str, Any]]], best: str | None) -> Table:
+def _table(listed: dict[str, MethodRow], best: str | None) -> Table:
     columns = [
         "Method",
         "Test accuracy",
         "Balanced accuracy",
+        "Validation accuracy",
         "Tuned parameters",
         "Time",
         "Per step",
@@ -125,103 +124,150 @@ def _table(listed: list[tuple[str, dict[str, Any]]], best: str | None) -> Table:
         "NC1 before → after",
     ]
     body: list[list[Cell | str]] = []
-    notes = []
-    for key, item in listed:
+    notes = Footnotes()
+    for key, row in listed.items():
         body.append(
             [
-                Cell(method_name(key), strong=key == best),
-                Cell(_accuracy(item), strong=key == best),
-                percent(item.get("balanced_accuracy")),
-                _share(item),
-                duration(item.get("seconds")),
-                duration(item.get("seconds_per_step")),
-                mebibytes(item.get("peak_memory_bytes")),
-                _change(item),
+                Cell(method_name(key, row), strong=key == best),
+                Cell(notes.cell(_accuracy(row), _why(row, "test_accuracy")), strong=key == best),
+                notes.cell(percent(row.balanced_accuracy), _why(row, "balanced_accuracy")),
+                notes.cell(percent(row.val_accuracy), _why(row, "val_accuracy")),
+                _share(row),
+                notes.cell(duration(row.seconds), _why(row, "seconds")),
+                notes.cell(duration(row.seconds_per_step), _why(row, "seconds_per_step")),
+                notes.cell(mebibytes(row.peak_memory_bytes), _why(row, "peak_memory_bytes")),
+                notes.cell(_change(row), row.reason("nc1_after") or row.reason("nc1_before")),
             ]
         )
-        notes += [
-            f"{method_name(key)}, {field.replace('_', ' ')}: {text}."
-            for field in item
-            if item[field] is None and (text := reason(item, field).rstrip("."))
-        ]
-    row = next((index for index, (key, _) in enumerate(listed) if key == best), None)
-    bracketed = ["the 95\u00a0% interval of the test accuracy"] * any(interval(item) for _, item in listed)
-    bracketed += ["the share of all parameters"] * any(number(item.get("total_parameters")) for _, item in listed)
-    if bracketed:
-        notes.insert(0, f"In brackets: {join(bracketed)}.")
-    return Table(columns, body, "What each method reaches and costs", stack=True, highlight=row, notes=notes)
+    place = next((index for index, key in enumerate(listed) if key == best), None)
+    bracketed = ["the 95\u00a0% interval of the test accuracy"] * any(
+        row.test_accuracy_interval for row in listed.values()
+    )
+    bracketed += ["the share of all parameters"] * any(row.total_parameters for row in listed.values())
+    lines = [f"In brackets: {join(bracketed)}."] if bracketed else []
+    lines.append("Time: the final training. Per step and peak memory: one training step in a process of its own.")
+    title = "What each method reaches and costs"
+    return Table(columns, body, title, stack=True, highlight=place, notes=[*lines, *notes.lines])
 
 
-def _whiskers(points: list[Method]) -> str:
-    return "Test accuracy" + (" with its 95\u00a0% interval." if any(point.interval for point in points) else ".")
+def _why(row: MethodRow, field: str) -> str:
+    """Why a number is missing, where it is."""
+    return row.reason(field) if getattr(row, field) is None else ""
 
 
-def _setup(listed: list[tuple[str, dict[str, Any]]]) -> Table:
+def _setup(listed: dict[str, MethodRow]) -> Table:
     body = [
         [
-            method_name(key),
-            words(item.get("unit")),
-            rate(item.get("learning_rate")),
-            _epochs(item),
-            words(item.get("why")),
+            method_name(key, row),
+            row.tunes,
+            row.unit or "",
+            rate(row.learning_rate),
+            count(row.epochs) + (f" (best: {count(row.best_epoch)})" if row.best_epoch is not None else ""),
+            row.why,
         ]
-        for key, item in listed
+        for key, row in listed.items()
     ]
-    columns = ["Method", "Tuned unit", "Learning rate", "Epochs", "Why"]
-    return Table(columns, body, "How each method was set up", frozenset({1, 4}), stack=True)
+    columns = ["Method", "What learns", "Tuned unit", "Learning rate", "Epochs", "Why"]
+    return Table(columns, body, "How each method was set up", frozenset({1, 2, 5}), stack=True)
 
 
-def _epochs(item: dict[str, Any]) -> str:
-    best = number(item.get("best_epoch"))
-    return count(item.get("epochs")) + (f" (best: {count(best)})" if best is not None else "")
+def _extras(listed: dict[str, MethodRow]) -> list[Block]:
+    """What only some runs measure; a column or a table that would be empty is left out."""
+    wanted = {
+        "Out-of-fold accuracy": [
+            percent(row.out_of_fold_accuracy) + (f" ({_ends(ends)})" if (ends := row.out_of_fold_interval) else "")
+            for row in listed.values()
+        ],
+        "Temperature": [
+            significant(row.calibration.temperature) if row.calibration else DASH for row in listed.values()
+        ],
+        "Calibration error": [
+            _arrow(percent, row.calibration.ece_before, row.calibration.ece_after) if row.calibration else DASH
+            for row in listed.values()
+        ],
+        "Brier score": [
+            _arrow(significant, row.calibration.brier_before, row.calibration.brier_after) if row.calibration else DASH
+            for row in listed.values()
+        ],
+        "Share of the skip connection": [percent(row.skip_share) for row in listed.values()],
+        "Validation accuracy with → without the skip": [
+            _arrow(percent, row.skip_accuracy_on, row.skip_accuracy_off) for row in listed.values()
+        ],
+        "Members": [", ".join(member.name for member in row.members) or DASH for row in listed.values()],
+    }
+    kept = {title: cells for title, cells in wanted.items() if any(cell != DASH for cell in cells)}
+    blocks: list[Block] = []
+    if kept:
+        body = [
+            [method_name(key, row), *(cells[place] for cells in kept.values())]
+            for place, (key, row) in enumerate(listed.items())
+        ]
+        blocks.append(Table(["Method", *kept], body, "Further measurements", stack=True))
+    spent = [
+        [method_name(key, row), point.what, duration(point.seconds), percent(point.accuracy)]
+        for key, row in listed.items()
+        for point in row.frontier
+    ]
+    if spent:
+        columns = ["Method", "Done until then", "Time spent", "Validation accuracy"]
+        table = Table(columns, spent, "Accuracy against time", frozenset({1}), stack=True)
+        blocks.append(Details("Accuracy against time", [table]))
+    return blocks
 
 
-def _accuracy(item: dict[str, Any]) -> str:
-    found = interval(item)
-    return percent(item.get("test_accuracy")) + (f" ({100 * found[0]:.1f} to {100 * found[1]:.1f})" if found else "")
+def _arrow(show: object, before: float | None, after: float | None) -> str:
+    assert callable(show)
+    return DASH if before is None and after is None else f"{show(before)} → {show(after)}"
 
 
-def _change(item: dict[str, Any]) -> str:
-    before, after = number(item.get("nc1_before")), number(item.get("nc1_after"))
-    return DASH if before is None and after is None else f"{significant(before)} → {significant(after)}"
+def _ends(interval: tuple[float, float]) -> str:
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
-def _share(item: dict[str, Any]) -> str:
-    tuned, total = number(item.get("tuned_parameters")), number(item.get("total_parameters"))
+def _accuracy(row: MethodRow) -> str:
+    found = row.test_accuracy_interval
+    return percent(row.test_accuracy) + (f" ({_ends(found)})" if found else "")
+
+
+def _change(row: MethodRow) -> str:
+    return _arrow(significant, row.nc1_before, row.nc1_after)
+
+
+def _share(row: MethodRow) -> str:
+    tuned, total = row.tuned_parameters, row.total_parameters
     return amount(tuned) + (
         f" ({percent(tuned / total, 0 if tuned > 0.0995 * total else 1)})" if tuned is not None and total else ""
     )
 
 
-def rate(value: Any) -> str:
+def rate(value: float | None) -> str:
     """A learning rate in as many digits as it has, at most three.
 
     Example:
         >>> rate(0.01), rate(3e-5), rate(None)
         ('0.01', '3×10⁻⁵', '–')
     """
-    plain = number(value)
-    if plain is None:
+    if value is None:
         return DASH
-    return f"{float(f'{plain:.2e}'):g}" if 1e-4 <= abs(plain) < 1e4 else significant(plain)
+    return f"{float(f'{value:.2e}'):g}" if 1e-4 <= abs(value) < 1e4 else significant(value)
 
 
-def _history(item: dict[str, Any]) -> list[float | None]:
-    return [number(epoch.get("val_accuracy")) for epoch in rows(item.get("history"))]
-
-
-def _verdict(result: dict[str, Any], listed: list[tuple[str, dict[str, Any]]], best: str | None) -> str:
+def _verdict(listed: dict[str, MethodRow], best: str | None) -> str:
     """Which methods cannot be told from the winner on these test images."""
-    winner = mapping(mapping(result.get("methods")).get(best)) if best else {}
-    mine = interval(winner)
+    mine = listed[best].test_accuracy_interval if best else None
     if best is None or mine is None:
         return ""
-    others = {key: other for key, item in listed if key != best and (other := interval(item))}
+    others = {key: other for key, row in listed.items() if key != best and (other := row.test_accuracy_interval)}
     if not others:
         return ""
-    close = [method_phrase(key) for key, other in others.items() if mine[0] <= other[1] and other[0] <= mine[1]]
-    text = f"{method_name(best)} won on the validation images, which alone decide. On the test images its 95\u00a0% "
+    close = [
+        method_phrase(key, listed[key]) for key, other in others.items() if mine[0] <= other[1] and other[0] <= mine[1]
+    ]
+    text = (
+        f"{method_name(best, listed[best])} was chosen on held-out images; the test images played no part in the choice. On "
+        "them its 95\u00a0% interval "
+    )
     if not close:
-        return text + "interval stands clear of all others."
+        return text + "is clear of all others."
     those = "that" if len(close) == 1 else "those"
-    return text + f"interval overlaps with {those} of {join(close)}, so their order there may be luck."
+    return text + f"overlaps with {those} of {join(close)}, so the order of these may be luck."

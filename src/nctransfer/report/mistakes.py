@@ -2,70 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ..runs import Result
 from .blocks import Block, Columns, Details, Figure, Section, Table, Thumbnail, Thumbnails
 from .confusion_figure import confusion
 from .headline import best_method
 from .source import Source, method_phrase
-from .text import DASH, count, mapping, number, percent, rows, shorten, visible, words
+from .text import DASH, count, percent, shorten, visible
 
-__all__ = ["class_names", "confusion_matrix", "mistakes_section"]
+__all__ = ["mistakes_section"]
 
 _MOST_PAIRS = 12
 _MOST_THUMBNAILS = 24
 
 
-def class_names(result: dict[str, Any]) -> list[str]:
-    """The names of the classes, in the order of their numbers.
-
-    Example:
-        >>> class_names({"dataset": {"class_names": ["cat", "dog"]}})
-        ['cat', 'dog']
-    """
-    names = mapping(result.get("dataset")).get("class_names")
-    return [words(name) or DASH for name in names] if isinstance(names, list) else []
-
-
-def confusion_matrix(result: dict[str, Any]) -> np.ndarray | None:
-    """The counts (K, K), rows true, or None when there is no square matrix of counts.
-
-    Example:
-        >>> confusion_matrix({"confusion": [[1, 0], [2, 3]]}).sum(), confusion_matrix({"confusion": [[1], []]})
-        (np.float64(6.0), None)
-    """
-    table = result.get("confusion")
-    if not isinstance(table, list) or not table or not all(isinstance(row, list) for row in table):
-        return None
-    if any(len(row) != len(table) for row in table):
-        return None
-    counts = [[number(value) for value in row] for row in table]
-    if any(value is None or value < 0 for row in counts for value in row):
-        return None
-    matrix = np.array(counts, dtype=np.float64)
-    return matrix if matrix.sum() > 0 else None
-
-
-def mistakes_section(source: Source) -> Section:
+def mistakes_section(source: Source, record: Result) -> Section:
     """Matrix, pairs, classes and thumbnails."""
-    result = source.result
     blocks: list[Block] = []
     lead = ""
-    matrix = confusion_matrix(result)
-    if matrix is not None:
-        names = class_names(result)
+    if record.confusion and sum(map(sum, record.confusion)) > 0:
+        matrix = np.array(record.confusion, dtype=np.float64)
+        names = [name or DASH for name in record.dataset.class_names]
         names = [*names, *(f"class {index}" for index in range(len(names), len(matrix)))][: len(matrix)]
         wrong = matrix.sum() - np.trace(matrix)
-        best = best_method(result)
-        who = method_phrase(best) if best else "the network"
+        best = best_method(record)
+        who = method_phrase(best, record.methods[best]) if best else "the network"
         lead = f"{who[0].upper()}{who[1:]} gets {count(wrong)} of {count(matrix.sum())} test images wrong."
         blocks += _matrix(matrix, names)
-    pictures = _thumbnails(source)
-    if pictures:
+    if pictures := _thumbnails(source, record):
         blocks.append(Thumbnails(pictures))
-    return Section("Where it errs", blocks, lead)
+    return Section("Mistakes", blocks, lead)
 
 
 def _matrix(matrix: np.ndarray, names: list[str]) -> list[Block]:
@@ -119,17 +86,21 @@ def _classes(matrix: np.ndarray, names: list[str]) -> Table:
                 names[int(others.argmax())] if others.any() else "",
             ]
         )
-    columns = ["Class", "Test images", "Found (recall)", "Right when said (precision)", "Most often taken for"]
-    return Table(columns, body, "Every class, the worst first", frozenset({4}))
+    columns = ["Class", "Test images", "Recall", "Precision", "Most often taken for"]
+    return Table(
+        columns,
+        body,
+        "Every class, the worst first. Recall: the share of its images that are found. "
+        "Precision: how often the model is right when it names the class.",
+        frozenset({4}),
+    )
 
 
-def _thumbnails(source: Source) -> list[Thumbnail]:
+def _thumbnails(source: Source, record: Result) -> list[Thumbnail]:
     made = []
-    for item in rows(source.result.get("mistakes"))[:_MOST_THUMBNAILS]:
-        true, predicted = words(item.get("true")) or "unknown", words(item.get("predicted")) or "unknown"
-        picture = source.image(item.get("thumbnail"))
-        alt = f"Image {words(item.get('identity'))}: true class {true}, predicted {predicted}"
-        sure = percent(item.get("probability"))
-        lines = [f"{sure} sure" if sure != DASH else "", f"truly {_short(true)}", words(item.get("identity"))]
-        made.append(Thumbnail(picture, alt, _short(predicted), [line for line in lines if line]))
+    for item in record.mistakes[:_MOST_THUMBNAILS]:
+        alt = f"Image {item.identity}: true class {item.true}, predicted {item.predicted}"
+        sure = "" if item.probability is None else f"{percent(item.probability)} sure"
+        lines = [line for line in (sure, f"truly {_short(item.true)}", item.identity) if line]
+        made.append(Thumbnail(source.image(item.thumbnail), alt, _short(item.predicted), lines))
     return made

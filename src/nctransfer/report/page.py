@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,17 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ..errors import DataError, near_names
-from ..runs import write_bytes
+from ..runs import PretrainRecord, StudyResult, Summary, write_bytes
 from .blocks import Page
 from .kinds import pretrain_page, probe_page, tuning_page
 from .markdown import figures_of, render_markdown
 from .source import Source
 from .studies import studies_page
-from .summary import summary_page
-from .text import mapping, visible
+from .summary import run_folder, summary_page
+from .text import visible
 
 __all__ = ["render", "write_report", "write_text"]
 
-_KINDS: dict[str, Callable[[Source], Page]] = {
-    "auto": tuning_page,
-    "tune": tuning_page,
-    "probe": probe_page,
-    "pretrain": pretrain_page,
-    "summary": summary_page,
-    "paper": studies_page,
-}
 # The only script opens the foldable parts for printing, where the style sheet alone cannot.
 _SCRIPT = (
     'addEventListener("beforeprint",function(){document.querySelectorAll("details").forEach(function(d){d.open=true})})'
@@ -60,11 +50,10 @@ def write_report(folder: Path) -> Path:
         'report.html'
     """
     source = Source.read(Path(folder))
-    kind = _kind(source.result)
-    if kind == "summary":
-        _complete(source)
+    if isinstance(source.record, Summary):
+        _complete(source, source.record)
     path = source.folder / "report.html"
-    write_bytes(path, render(_KINDS[kind](source)).encode("utf-8"))
+    write_bytes(path, render(_page(source)).encode("utf-8"))
     return path
 
 
@@ -79,7 +68,7 @@ def write_text(folder: Path, path: Path | None = None) -> Path:
         DataError: there is no readable result, or its kind is unknown.
     """
     source = Source.read(Path(folder))
-    page = _KINDS[_kind(source.result)](source)
+    page = _page(source)
     figures = source.folder / "figures"
     figures.mkdir(exist_ok=True)
     drawings = figures_of(page)
@@ -100,21 +89,19 @@ def render(page: Page) -> str:
     return template.render(page=page, script=Markup(_SCRIPT), digest=digest)
 
 
-def _kind(result: dict[str, Any]) -> str:
-    kind = result.get("kind")
-    if kind is None:
-        kind = "auto" if mapping(result.get("methods")) else "probe" if result.get("layers") else "missing"
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise DataError(
-            f"no page for a result of kind {kind!r}", where="result.json", remedy=near_names(str(kind), [*_KINDS])
-        )
-    return kind
+def _page(source: Source) -> Page:
+    record = source.record
+    if isinstance(record, PretrainRecord):
+        return pretrain_page(source, record)
+    if isinstance(record, Summary):
+        return summary_page(source, record)
+    if isinstance(record, StudyResult):
+        return studies_page(source, record)
+    return probe_page(source, record) if record.kind == "probe" else tuning_page(source, record)
 
 
-def _complete(source: Source) -> None:
-    from .summary import run_folder
-
-    for run in source.result.get("runs") or []:
+def _complete(source: Source, record: Summary) -> None:
+    for run in record.runs:
         folder = run_folder(source, run)
         if folder is not None and (folder / "result.json").is_file() and not (folder / "report.html").exists():
             write_report(folder)

@@ -1,38 +1,44 @@
-"""What a run folder says: its JSON files, read and not judged."""
+"""A run folder as its page needs it: the typed record, the configuration, the environment, and the log of epochs."""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..errors import DataError
-from .text import mapping, words
+from ..runs import Environment, EpochRow, MethodSummary, RunRecord, read_json, read_record
 
-__all__ = ["METHOD_NAMES", "Source", "method_name", "method_phrase"]
+__all__ = ["Source", "method_name", "method_phrase"]
 
-METHOD_NAMES = {
-    "linear": "Linear probe",
-    "deep": "Deep probe",
-    "layer": "Layer fine-tuning",
-    "scl": "SCL fine-tuning",
-    "full": "Full fine-tuning",
-}
 _IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _LARGEST_IMAGE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Source:
-    """A run folder's result, configuration, environment and log."""
+    """A run folder's record, configuration, environment and log.
+
+    Attributes:
+        folder: As the user named it, so that the page's commands can be typed where the run was started.
+        record: The content of ``result.json``.
+        config: The content of ``config.json``.
+        environment: The content of ``environment.json``.
+        epochs: The lines of ``metrics.jsonl``, of pre-training.
+        lost: A sentence for each invalid value of the result.
+    """
 
     folder: Path
-    result: dict[str, Any]
+    record: RunRecord
     config: dict[str, Any]
-    environment: dict[str, Any]
-    metrics: list[dict[str, Any]]
+    environment: Environment
+    epochs: list[EpochRow]
+    lost: list[str]
 
     @classmethod
     def read(cls, folder: Path) -> Source:
@@ -44,34 +50,32 @@ class Source:
         folder = Path(folder)
         if not folder.is_dir():
             raise DataError("no such run folder", where=str(folder), remedy="name the folder of a finished run")
-        result = _load(folder / "result.json")
-        if result is None:
+        path = folder / "result.json"
+        plain = read_json(path)
+        if plain is None:
             raise DataError(
                 "result.json not found", where=str(folder), remedy="name a finished run, or finish it with --resume"
             )
-        if not isinstance(result, dict):
-            raise DataError("result.json holds no mapping", where=str(folder / "result.json"), remedy="run it anew")
+        record, lost = read_record(plain, path)
+        config = read_json(folder / "config.json")
         return cls(
             folder,
-            result,
-            mapping(_load(folder / "config.json")),
-            mapping(_load(folder / "environment.json")),
+            record,
+            config if isinstance(config, dict) else {},
+            _environment(read_json(folder / "environment.json")),
             _log(folder / "metrics.jsonl"),
+            lost,
         )
 
     @property
-    def environment_or_result(self) -> dict[str, Any]:
-        """Versions and hardware, from ``environment.json`` completed by the result."""
-        return {**mapping(self.result.get("hardware")), **self.environment}
-
-    @property
     def display_path(self) -> str:
-        """The folder as the user would type it: the configured one, else its name."""
-        return words(self.config.get("out")) or self.folder.resolve().name
+        """The folder as the user named it, and never to be taken for an option."""
+        path = os.fspath(self.folder)
+        return f"./{path}" if path.startswith("-") else path
 
-    def image(self, relative: Any) -> str:
+    def image(self, relative: str) -> str:
         """A picture of the folder as a ``data:`` address; empty when it is missing, too large, or lies elsewhere."""
-        if not isinstance(relative, str) or not relative:
+        if not relative:
             return ""
         try:
             path = (self.folder / relative).resolve()
@@ -86,52 +90,36 @@ class Source:
         return ""
 
 
-def method_name(key: str) -> str:
-    """A method's name in words.
-
-    Example:
-        >>> method_name("scl"), method_name("lora")
-        ('SCL fine-tuning', 'lora')
-    """
-    return METHOD_NAMES.get(key, key)
+def method_name(key: str, row: MethodSummary | None) -> str:
+    """A method's name in a table or at the start of a sentence: its title, or the key of an entry that has none."""
+    return (row.title if row else "") or key
 
 
-def method_phrase(key: str) -> str:
-    """A method's name in the middle of a sentence.
-
-    Example:
-        >>> method_phrase("linear"), method_phrase("scl"), method_phrase("full")
-        ('the linear probe', 'SCL fine-tuning', 'full fine-tuning')
-    """
-    return {"linear": "the linear probe", "layer": "layer fine-tuning", "full": "full fine-tuning"}.get(
-        key, method_name(key)
-    )
+def method_phrase(key: str, row: MethodSummary | None) -> str:
+    """A method's name in the middle of a sentence."""
+    return (row.phrase if row else "") or key
 
 
-def _load(path: Path) -> Any:
+def _environment(plain: Any) -> Environment:
+    known = plain if isinstance(plain, dict) else {}
+    known = {key: value for key, value in known.items() if key in Environment.model_fields}
     try:
-        # Names that are not UTF-8 were written byte for byte, and come back the same way.
-        return json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return None
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path.name} is not JSON", where=str(path), remedy="restore the file or run it anew"
-        ) from error
+        return Environment.model_validate(known)
+    except ValidationError as error:
+        bad = {item["loc"][0] for item in error.errors()}
+        return Environment.model_validate({key: value for key, value in known.items() if key not in bad})
 
 
-def _log(path: Path) -> list[dict[str, Any]]:
-    """The records of the log; a last line that was cut off by a kill is left out."""
+def _log(path: Path) -> list[EpochRow]:
+    """The epochs of the log; a last line that was cut off by a kill is left out, and so is what is no epoch."""
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
     except (FileNotFoundError, IsADirectoryError):
         return []
-    records = []
+    rows = []
     for line in text.splitlines():
         try:
-            record = json.loads(line)
+            rows.append(EpochRow.model_validate(json.loads(line)))
         except ValueError:
             continue
-        if isinstance(record, dict):
-            records.append(record)
-    return records
+    return rows

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
+from ..runs import AxisRow, ClaimRow, OverSeeds, PlotPanel, SeriesRow, StudyResult, StudyRow, TablePanel
 from .blocks import Block, Cell, Columns, Details, Figure, Note, Page, Prose, Section, Table, Tile
 from .figures import OTHERS, WIDTH, drawable
+from .kinds import warnings_of
 from .source import Source
 from .svg import GRID, INK, MUTED, draw, logarithmic, percentages
-from .text import count, duration, mapping, number, rows, shorten, significant, visible, words
+from .text import count, duration, shorten, significant, visible
 
 __all__ = ["studies_page", "study_plot"]
 
@@ -20,33 +24,32 @@ _MARKS = {"holds": "✓\u00a0holds", "does not hold": "✗\u00a0does not hold", 
 _LEANS = {"holds": "undecided, leans to holding", "does not hold": "undecided, leans against"}
 
 
-def studies_page(source: Source) -> Page:
+def studies_page(source: Source, record: StudyResult) -> Page:
     """The page of a folder of studies."""
-    result = source.result
-    studies = rows(result.get("studies"))
-    claims = [claim for study in studies for claim in rows(study.get("claims"))]
-    tally = {word: sum(claim.get("verdict") == word for claim in claims) for word in _MARKS}
-    seeds = result.get("seeds") or []
-    cost = mapping(result.get("cost"))
+    claims = [claim for study in record.studies for claim in study.claims]
+    tally = {word: sum(claim.verdict == word for claim in claims) for word in _MARKS}
+    num_seeds, cost = len(record.seeds), record.cost
     sections = [
-        Section("All claims", [_front(studies)], lead=_rule()),
-        *(_study(study) for study in studies),
-        Section("What failed", [_failures(rows(result.get("failures")))] if result.get("failures") else []),
-        Section("What this stands on", _conditions(result)),
+        Section("All claims", [_front(record.studies)], lead=_rule()),
+        *(_study(study) for study in record.studies),
+        Section("What failed", [_failures(record)] if record.failures else []),
+        Section("How this was computed", _conditions(record)),
     ]
+    tiles = [
+        Tile("Claims that hold", count(tally["holds"]), f"of {len(claims)}"),
+        Tile("Claims that do not", count(tally["does not hold"])),
+        Tile("Undecided", count(tally["undecided"])),
+    ]
+    if cost:
+        tiles.append(Tile("Computing time", duration(cost.seconds), f"{count(cost.cells)} cells"))
     return Page(
-        title=f"nctransfer studies, {words(result.get('scale'))} scale",
-        kicker=f"studies · {words(result.get('scale'))} scale · {len(seeds)} seed{'s' if len(seeds) != 1 else ''}",
-        headline=_headline(tally, len(studies)),
+        title=f"nctransfer studies, {record.scale} scale",
+        kicker=f"studies · {record.scale} scale · {num_seeds} seed{'s' if num_seeds != 1 else ''}",
+        headline=_headline(tally, len(record.studies)),
         sections=[section for section in sections if section.blocks],
-        lead=[f"Scale: {words(result.get('about'))}."],
-        tiles=[
-            Tile("Claims that hold", count(tally["holds"]), f"of {len(claims)}"),
-            Tile("that do not", count(tally["does not hold"])),
-            Tile("undecided", count(tally["undecided"])),
-            Tile("Computing", duration(number(cost.get("seconds"))), f"{count(number(cost.get('cells')))} cells"),
-        ],
-        warnings=_warnings(studies),
+        lead=[f"Scale: {record.about}."] if record.about else [],
+        tiles=tiles,
+        warnings=[*_warnings(record.studies), *warnings_of(source)],
         footer="Made by nctransfer from the cells of the folder.",
     )
 
@@ -54,8 +57,9 @@ def studies_page(source: Source) -> Page:
 def _headline(tally: dict[str, int], num: int) -> str:
     total = sum(tally.values())
     return (
-        f"Of {total} claims in {num} stud{'y' if num == 1 else 'ies'}, at this scale {tally['holds']} held, "
-        f"{tally['does not hold']} did not, and {tally['undecided']} stayed undecided."
+        f"Of {total} claims in {num} stud{'y' if num == 1 else 'ies'}, {tally['holds']} hold at this scale, "
+        f"{tally['does not hold']} {'does' if tally['does not hold'] == 1 else 'do'} not, and {tally['undecided']} "
+        f"{'is' if tally['undecided'] == 1 else 'are'} undecided."
     )
 
 
@@ -67,116 +71,96 @@ def _rule() -> str:
     )
 
 
-def _warnings(studies: list[dict[str, Any]]) -> list[str]:
-    found = []
-    for study in studies:
-        if number(study.get("missing")):
-            found.append(
-                f"{words(study.get('name'))}: {count(study['missing'])} cells are missing; what needs them is left out."
-            )
-    older = [study for study in studies if number(study.get("other_code"))]
+def _warnings(studies: Sequence[StudyRow]) -> list[str]:
+    found = [
+        f"{study.name}: {count(study.missing)} cells are missing; what needs them is left out."
+        for study in studies
+        if study.missing
+    ]
+    older = ", ".join(study.name for study in studies if study.other_code)
     if older:
-        names = ", ".join(words(study.get("name")) for study in older)
-        found.append(f"Computed by another version of the recipe than this page's, wholly or in part: {names}.")
+        found.append(f"Computed by another version of the code than this page's, wholly or in part: {older}.")
     return found
 
 
-def _front(studies: list[dict[str, Any]]) -> Table:
+def _front(studies: Sequence[StudyRow]) -> Table:
     body: list[list[Cell | str]] = []
     for study in studies:
-        claims = rows(study.get("claims"))
-        words_ = [claim.get("verdict") for claim in claims]
-        open_ = [claim.get("leaning") for claim in claims if claim.get("verdict") == "undecided"]
+        verdicts = [claim.verdict for claim in study.claims]
+        open_ = [claim.leaning for claim in study.claims if claim.verdict == "undecided"]
         leanings = {"lean to holding": open_.count("holds"), "lean against": open_.count("does not hold")}
         said = ", ".join(f"{number_} {leaning}" for leaning, number_ in leanings.items() if number_)
-        undecided = count(len(open_)) + (f" ({said})" if said else "")
-        artefacts = ", ".join(words(name) for name in study.get("artefacts") or [])
-        anchor = "#" + Section(_title(study), []).anchor
         body.append(
             [
-                Cell(artefacts, href=anchor),
-                words(study.get("claim")),
-                count(words_.count("holds")),
-                count(words_.count("does not hold")),
-                undecided,
-                count(len(study.get("seeds") or [])),
-                duration(number(study.get("seconds_a_seed"))),
+                Cell(", ".join(study.artefacts), href="#" + Section(_title(study), []).anchor),
+                study.claim,
+                count(verdicts.count("holds")),
+                count(verdicts.count("does not hold")),
+                count(len(open_)) + (f" ({said})" if said else ""),
+                count(len(study.seeds)),
+                duration(study.seconds_a_seed),
             ]
         )
-    columns = ["Artefact", "Claim", "holds", "does not hold", "undecided", "Seeds", "Time a seed"]
+    columns = ["Artefact", "Claim", "Holds", "Does not hold", "Undecided", "Seeds", "Time per seed"]
     return Table(columns, body, "Every artefact, and how many of its claims hold", frozenset({1}), stack=True)
 
 
-def _title(study: dict[str, Any]) -> str:
-    artefacts = ", ".join(words(name) for name in study.get("artefacts") or [])
-    return f"{artefacts}: {words(study.get('title'))}"
+def _title(study: StudyRow) -> str:
+    return f"{', '.join(study.artefacts)}: {study.title}"
 
 
-def _study(study: dict[str, Any]) -> Section:
-    name = words(study.get("name"))
-    claims = rows(study.get("claims"))
+def _study(study: StudyRow) -> Section:
     blocks: list[Block] = []
-    if claims:
+    if study.claims:
         body: list[list[Cell | str]] = [
-            [
-                words(claim.get("statement")),
-                Cell(_verdict(claim), strong=claim.get("verdict") != "undecided"),
-                words(claim.get("statistic")),
-            ]
-            for claim in claims
+            [claim.statement, Cell(_verdict(claim), strong=claim.verdict != "undecided"), claim.statistic]
+            for claim in study.claims
         ]
         blocks.append(Table(["Claim", "Verdict", "Statistic"], body, "Verdicts", frozenset({1, 2}), stack=True))
-    causes = dict.fromkeys(words(claim["cause"]) for claim in claims if claim.get("cause"))
-    blocks += [Note(cause, "Why not?") for cause in causes]
+    blocks += [Note(cause, "Why not?") for cause in dict.fromkeys(claim.cause for claim in study.claims) if cause]
     drawn: list[Block] = []
     tables: list[Block] = []
-    for position, panel in enumerate(rows(study.get("panels"))):
-        if panel.get("kind") == "plot":
-            figure = study_plot(panel, f"{name}-{position}")
-            if figure:
-                drawn.append(Figure(figure, words(panel.get("caption")), words(panel.get("alt"))))
-        else:
+    for position, panel in enumerate(study.panels):
+        if isinstance(panel, TablePanel):
             tables.append(_table(panel))
-    if drawn:
-        pairs = [drawn[start : start + 2] for start in range(0, len(drawn), 2)]
-        blocks += [Columns(pair) for pair in pairs]
+        elif figure := study_plot(panel, f"{study.name}-{position}"):
+            drawn.append(Figure(figure, panel.caption, panel.alt))
+    blocks += [Columns(drawn[start : start + 2]) for start in range(0, len(drawn), 2)]
     blocks += tables[:3]
     if tables[3:]:
         blocks.append(Details("More tables", tables[3:]))
-    blocks += [Prose(words(note)) for note in study.get("notes") or []]
-    seeds = ", ".join(words(seed) for seed in study.get("seeds") or [])
-    blocks.append(Prose(f"Seeds {seeds or 'none'}; {duration(number(study.get('seconds')))} of computing."))
-    return Section(_title(study), blocks, lead=words(study.get("claim")))
+    blocks += [Prose(note) for note in study.notes]
+    seeds = ", ".join(map(str, study.seeds))
+    blocks.append(Prose(f"Seeds {seeds or 'none'}; {duration(study.seconds)} of computing time."))
+    return Section(_title(study), blocks, lead=study.claim)
 
 
-def _verdict(claim: dict[str, Any]) -> str:
+def _verdict(claim: ClaimRow) -> str:
     """A claim's verdict as the page shows it.
 
     Example:
-        >>> _verdict({"verdict": "undecided", "leaning": "holds"})
+        >>> _verdict(ClaimRow(statement="", verdict="undecided", leaning="holds"))
         'undecided, leans to holding'
     """
-    word = words(claim.get("verdict"))
-    leaning = words(claim.get("leaning"))
-    return _LEANS[leaning] if word == "undecided" and leaning in _LEANS else _MARKS.get(word, "")
+    if claim.verdict == "undecided" and claim.leaning in _LEANS:
+        return _LEANS[claim.leaning]
+    return _MARKS[claim.verdict]
 
 
-def _table(panel: dict[str, Any]) -> Table:
-    columns = [words(title) for title in panel.get("columns") or []]
-    body = [[_cell(value) for value in row] for row in panel.get("rows") or []]
-    notes = [words(note) for note in panel.get("notes") or []]
-    return Table(columns, body, words(panel.get("caption")), stack=True, notes=notes)
+def _table(panel: TablePanel) -> Table:
+    body = [[_cell(value) for value in row] for row in panel.rows]
+    return Table(panel.columns, body, panel.caption, stack=True, notes=panel.notes)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: OverSeeds | str | float | None) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, dict):
-        return _over_seeds([number(item) for item in value.get("values") or []], bool(value.get("percent")))
-    return significant(value) if number(value) is not None else ""
+    if isinstance(value, OverSeeds):
+        return _over_seeds(value.values, value.percent)
+    return significant(value) if value is not None else ""
 
 
-def _over_seeds(values: list[float | None], in_percent: bool) -> str:
+def _over_seeds(values: Sequence[float | None], in_percent: bool) -> str:
     """Mean ± sample standard deviation.
 
     Example:
@@ -194,31 +178,30 @@ def _over_seeds(values: list[float | None], in_percent: bool) -> str:
     return significant(mean) + (f" ± {significant(deviation, 2)}" if deviation is not None else "")
 
 
-def study_plot(panel: dict[str, Any], name: str) -> str:
+def study_plot(panel: PlotPanel, name: str) -> str:
     """The SVG of a plot, or an empty string where nothing can be drawn."""
-    x, y = mapping(panel.get("x")), mapping(panel.get("y"))
-    shown = [drawn for drawn in (_points(item, x, y) for item in rows(panel.get("series"))) if drawn["x"]]
+    x, y, fit = panel.x, panel.y, panel.fit
+    shown = [drawn for drawn in (_points(item, x, y) for item in panel.series) if drawn.x]
     if not shown:
         return ""
-    fit = panel.get("fit")
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         for index, item in enumerate(shown):
             marker, colour, dash = OTHERS[index % len(OTHERS)] if index < len(OTHERS) else ("x", MUTED, ":")
-            spread = [value or 0.0 for value in item["spread"]]
+            spread = [value or 0.0 for value in item.spread]
             if any(spread):
-                axes.errorbar(item["x"], item["y"], yerr=spread, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.6)
-            line = dash if item["line"] and len(item["x"]) > 1 else "none"
+                axes.errorbar(item.x, item.y, yerr=spread, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.6)
+            line = dash if item.line and len(item.x) > 1 else "none"
             axes.plot(
-                item["x"],
-                item["y"],
+                item.x,
+                item.y,
                 marker=marker,
                 linestyle=line,
                 color=colour,
-                label=shorten(visible(item["name"]), 34),
+                label=shorten(visible(item.name), 34),
             )
-            for where, height, label in zip(item["x"], item["y"], item["labels"], strict=False):
+            for where, height, label in zip(item.x, item.y, item.labels, strict=True):
                 axes.annotate(
                     visible(label), (where, height), textcoords="offset points", xytext=(4, 4), fontsize=7, color=INK
                 )
@@ -233,51 +216,60 @@ def study_plot(panel: dict[str, Any], name: str) -> str:
     return draw(name, WIDTH, 2.6 + 0.14 * len(shown), paint)
 
 
-def _axes(axes: Any, x: dict[str, Any], y: dict[str, Any]) -> None:
+def _axes(axes: Any, x: AxisRow, y: AxisRow) -> None:
     axes.margins(0.08)
     for side, made, setter in ((x, axes.xaxis, axes.set_xscale), (y, axes.yaxis, axes.set_yscale)):
-        if side.get("log"):
+        if side.log:
             setter("log")
             logarithmic(made)
-        elif side.get("percent"):
+        elif side.percent:
             percentages(made)
-    names = x.get("names") or []
-    if names:
-        axes.set_xticks(range(1, len(names) + 1), [shorten(visible(words(label)), 14) for label in names])
-    elif not x.get("log") and words(x.get("label")) in ("epoch", "layer"):
+    if x.names:
+        axes.set_xticks(range(1, len(x.names) + 1), [shorten(visible(label), 14) for label in x.names])
+    elif not x.log and x.label in ("epoch", "layer"):
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.set_xlabel(words(x.get("label")))
-    axes.set_ylabel(words(y.get("label")))
+    axes.set_xlabel(visible(x.label))
+    axes.set_ylabel(visible(y.label))
 
 
-def _points(item: dict[str, Any], x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Points:
+    """What an axis can show of a series."""
+
+    name: str
+    line: bool
+    x: list[float]
+    y: list[float]
+    spread: list[float | None]
+    labels: list[str]
+
+
+def _points(item: SeriesRow, x: AxisRow, y: AxisRow) -> _Points:
     """A series without the points that its axes cannot show."""
-    across = drawable([number(value) for value in item.get("x") or []])
-    heights = drawable([number(value) for value in item.get("y") or []])
-    spread = [number(value) for value in item.get("spread") or []] or [None] * len(heights)
-    labels = [words(label) for label in item.get("labels") or []] or [""] * len(heights)
+    across, heights = drawable(item.x), drawable(item.y)
+    spread = drawable(item.spread) or [None] * len(heights)
+    labels = item.labels or ("",) * len(heights)
     kept = [
         (a, b, s, label)
         for a, b, s, label in zip(across, heights, spread, labels, strict=False)
-        if a is not None and b is not None and not (x.get("log") and a <= 0) and not (y.get("log") and b <= 0)
+        if a is not None and b is not None and not (x.log and a <= 0) and not (y.log and b <= 0)
     ]
-    # On a logarithmic axis a whisker must not reach below zero.
-    return {
-        "name": words(item.get("name")),
-        "line": bool(item.get("line", True)),
-        "x": [a for a, *_ in kept],
-        "y": [b for _, b, *_ in kept],
-        "spread": [min(s, 0.9 * b) if s is not None and y.get("log") else s for _, b, s, _ in kept],
-        "labels": [label for *_, label in kept],
-    }
+    return _Points(
+        name=item.name,
+        line=item.line,
+        x=[a for a, *_ in kept],
+        y=[b for _, b, *_ in kept],
+        # On a logarithmic axis a whisker must not reach below zero.
+        spread=[min(s, 0.9 * b) if s is not None and y.log else s for _, b, s, _ in kept],
+        labels=[label for *_, label in kept],
+    )
 
 
-def _failures(failures: list[dict[str, Any]]) -> Table:
-    body = [[words(failure.get("cell")), words(failure.get("error"))] for failure in failures]
+def _failures(record: StudyResult) -> Table:
+    body = [[failure.cell, failure.error] for failure in record.failures]
     return Table(["Cell", "Error"], body, "Cells that failed", frozenset({1}), stack=True)
 
 
-def _conditions(result: dict[str, Any]) -> list[Block]:
-    hardware = "; ".join(words(item) for item in result.get("hardware") or [])
-    versions = ", ".join(f"{name} {words(version)}" for name, version in mapping(result.get("versions")).items())
-    return [Prose(f"Hardware: {hardware}."), Prose(f"Versions: {versions}.")]
+def _conditions(record: StudyResult) -> list[Block]:
+    versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
+    return [Prose(f"Hardware: {'; '.join(record.hardware)}."), Prose(f"Versions: {versions}.")]

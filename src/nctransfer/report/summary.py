@@ -1,113 +1,111 @@
-"""Several seeds or networks side by side: means, spreads, and the way to each run's own page."""
+"""Several seeds or networks side by side: means, standard deviations, and the way to each run's own page."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from .about import conditions_section, glossary_section, warnings_of
+from ..runs import MethodSummary, Summary, SummaryRun
+from .about import conditions_section, glossary_section
 from .blocks import Block, Cell, Columns, Figure, Page, Section, Table
 from .figures import Group, seeds
-from .headline import best_method
-from .methods import ordered
-from .source import Source, method_name
-from .text import DASH, amount, count, duration, mapping, number, percent, points, rows, significant, spread, words
+from .footnotes import Footnotes
+from .kinds import warnings_of
+from .source import Source, method_name, method_phrase
+from .text import DASH, amount, count, duration, percent, points, significant, spread
 
 __all__ = ["run_folder", "summary_page"]
 
+_BASELINE = "linear"
+Groups = dict[tuple[str, str], list[MethodSummary]]
 
-def summary_page(source: Source) -> Page:
+
+def summary_page(source: Source, record: Summary) -> Page:
     """The page of a folder of runs."""
-    runs = rows(source.result.get("runs"))
+    runs = record.runs
     groups = _groups(runs)
-    models = list(dict.fromkeys(words(run.get("model")) for run in runs))
+    models = list(dict.fromkeys(run.model for run in runs))
     blocks: list[Block] = []
     drawn = [
         Group(
-            method_name(method),
-            [number(item.get("test_accuracy")) for item in items],
-            method,
+            method_name(method, rows[0]),
+            [row.test_accuracy for row in rows],
+            rows[0].mark,
             heading=model if len(models) > 1 else "",
         )
-        for (model, method), items in groups.items()
+        for (model, method), rows in groups.items()
     ]
     if drawing := seeds(drawn):
         alt = "Dots of test accuracy, one for each run, and a bar at each mean, by method."
-        blocks.append(Columns([Figure(drawing, "Test accuracy of every run; the bar is the mean over seeds.", alt)]))
+        blocks.append(Columns([Figure(drawing, "Test accuracy of every run; the bar is the mean.", alt)]))
     if groups:
         blocks.append(_table(groups, models))
     sections = [
         Section("Methods side by side", blocks),
-        _runs_section(source, runs, models),
+        _runs_section(source, runs),
         conditions_section(source),
         glossary_section(),
     ]
-    parts = (_dataset(source.result, runs), *models, f"{len(runs)} runs")
-    kicker = " · ".join(part for part in parts if part)
+    dataset = next((run.dataset for run in runs if run.dataset), "")
+    kicker = " · ".join(part for part in (dataset, *models, f"{len(runs)} runs") if part)
     return Page(
         title=kicker,
         kicker=kicker,
-        headline=_headline(runs, groups, models),
+        headline=_headline(runs, groups),
         sections=[section for section in sections if section.blocks],
-        warnings=warnings_of(source.result),
+        warnings=warnings_of(source),
         footer="Made by nctransfer from the files of the runs' folders.",
     )
 
 
-def run_folder(source: Source, run: Any) -> Path | None:
+def run_folder(source: Source, run: SummaryRun) -> Path | None:
     """The folder of one of the runs, if it lies inside the summary's folder."""
-    name = words(mapping(run).get("folder"))
-    if not name:
+    if not run.folder:
         return None
     try:
-        folder = (source.folder / name).resolve()
-        return folder if folder.is_relative_to(source.folder.resolve()) and folder != source.folder.resolve() else None
+        folder = source.folder / run.folder
+        inside = (
+            folder.resolve().is_relative_to(source.folder.resolve()) and folder.resolve() != source.folder.resolve()
+        )
+        return folder if inside else None
     except (OSError, ValueError):
         return None
 
 
-Groups = dict[tuple[str, str], list[dict[str, Any]]]
-
-
-def _groups(runs: list[dict[str, Any]]) -> Groups:
-    """The methods' records by (model, method), one for each seed."""
+def _groups(runs: Sequence[SummaryRun]) -> Groups:
+    """The methods' rows by (model, method), one for each run."""
     found: Groups = defaultdict(list)
     for run in runs:
-        for key, item in ordered(run):
-            found[words(run.get("model")), key].append(item)
-    order = list(dict.fromkeys(model for model, _ in found))
-    return dict(sorted(found.items(), key=lambda entry: order.index(entry[0][0])))
+        for key, row in run.methods.items():
+            found[run.model, key].append(row)
+    return found
 
 
-def _dataset(result: dict[str, Any], runs: list[dict[str, Any]]) -> str:
-    names = [mapping(result.get("dataset")).get("name"), *(run.get("dataset") for run in runs)]
-    return next((words(name) for name in names if words(name)), "")
-
-
-def _mean(items: list[dict[str, Any]], field: str) -> float | None:
-    known = [value for item in items if (value := number(item.get(field))) is not None]
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 
 def _table(groups: Groups, models: list[str]) -> Table:
     best = _winner(groups)
+    notes = Footnotes()
     body: list[list[Cell | str]] = []
-    for key, items in groups.items():
-        nc1 = [value for item in items if (value := number(item.get("nc1_after"))) is not None]
+    for key, rows in groups.items():
+        why = next((row.reason("nc1_after") for row in rows if row.nc1_after is None), None)
         body.append(
             [
                 *([Cell(key[0], strong=key == best)] if len(models) > 1 else []),
-                Cell(method_name(key[1]), strong=key == best),
-                count(len(items)),
-                Cell(spread((item.get("test_accuracy") for item in items), 100), strong=key == best),
-                spread((item.get("balanced_accuracy") for item in items), 100),
-                spread((item.get("val_accuracy") for item in items), 100),
-                amount(_mean(items, "tuned_parameters")),
-                duration(_mean(items, "seconds")),
-                _nc1(nc1),
+                Cell(method_name(key[1], rows[0]), strong=key == best),
+                count(len(rows)),
+                Cell(spread((row.test_accuracy for row in rows), 100), strong=key == best),
+                spread((row.balanced_accuracy for row in rows), 100),
+                spread((row.val_accuracy for row in rows), 100),
+                amount(_mean([row.tuned_parameters for row in rows])),
+                duration(_mean([row.seconds for row in rows])),
+                notes.cell(_nc1([row.nc1_after for row in rows if row.nc1_after is not None]), why),
             ]
         )
     columns = [
@@ -121,17 +119,11 @@ def _table(groups: Groups, models: list[str]) -> Table:
         "Time",
         "NC1 after",
     ]
-    row = list(groups).index(best) if best in groups else None
+    place = list(groups).index(best) if best in groups else None
     note = "Mean ± sample standard deviation over the runs; times and parameters are means."
-    return Table(
-        columns,
-        body,
-        "Methods over all runs",
-        frozenset({1}) if len(models) > 1 else frozenset(),
-        stack=True,
-        highlight=row,
-        notes=[note],
-    )
+    left = frozenset({1}) if len(models) > 1 else frozenset[int]()
+    lines = [note, *notes.lines]
+    return Table(columns, body, "Methods over all runs", left, stack=True, highlight=place, notes=lines)
 
 
 def _nc1(values: list[float]) -> str:
@@ -145,32 +137,32 @@ def _nc1(values: list[float]) -> str:
 
 
 def _winner(groups: Groups) -> tuple[str, str] | None:
-    """The best (model, method) by mean validation accuracy; by test accuracy where none was kept."""
-    for field in ("val_accuracy", "test_accuracy"):
-        scored = {key: mean for key, items in groups.items() if (mean := _mean(items, field)) is not None}
-        if scored:
-            return max(scored, key=lambda key: scored[key])
-    return None
+    """The best (model, method) by mean validation accuracy."""
+    scored = {
+        key: mean for key, rows in groups.items() if (mean := _mean([row.val_accuracy for row in rows])) is not None
+    }
+    return max(scored, key=lambda key: scored[key]) if scored else next(iter(groups), None)
 
 
-def _headline(runs: list[dict[str, Any]], groups: Groups, models: list[str]) -> str:
+def _headline(runs: Sequence[SummaryRun], groups: Groups) -> str:
     best = _winner(groups)
     if best is None:
         return _probed(runs)
     model, method = best
-    items = groups[best]
-    text = f"{method_name(method)}{f' of {model}' if model else ''} reaches "
-    text += f"{spread((item.get('test_accuracy') for item in items), 100)}\u00a0% on the test images"
-    if len(items) > 1:
-        text += f" (mean ± spread over {len(items)} runs)"
-    if method == "linear":
-        return text + "; no tuning method did better on the validation images."
-    differences = []
-    for run in runs:
-        own = mapping(run.get("methods"))
-        ours, theirs = (number(mapping(own.get(key)).get("test_accuracy")) for key in (method, "linear"))
-        if words(run.get("model")) == model and ours is not None and theirs is not None:
-            differences.append(ours - theirs)
+    rows = groups[best]
+    phrase = method_phrase(method, rows[0])
+    text = f"{phrase[:1].upper()}{phrase[1:]}{f' of {model}' if model else ''} reaches "
+    text += f"{spread((row.test_accuracy for row in rows), 100)}\u00a0% on the test images"
+    if len(rows) > 1:
+        text += f" (mean ± standard deviation over {len(rows)} runs)"
+    if method == _BASELINE:
+        return text + ("; no other method did better on held-out images." if len(groups) > 1 else ".")
+    pairs = [
+        (row.test_accuracy, probe.test_accuracy)
+        for run in runs
+        if run.model == model and (row := run.methods.get(method)) and (probe := run.methods.get(_BASELINE))
+    ]
+    differences = [ours - theirs for ours, theirs in pairs if ours is not None and theirs is not None]
     if differences:
         mean = sum(differences) / len(differences)
         above = sum(difference > 0 for difference in differences)
@@ -180,44 +172,46 @@ def _headline(runs: list[dict[str, Any]], groups: Groups, models: list[str]) -> 
     return text + "."
 
 
-def _probed(runs: list[dict[str, Any]]) -> str:
+def _probed(runs: Sequence[SummaryRun]) -> str:
     """The most accurate layer of runs that only measured."""
     found = [
-        (accuracy, words(run.get("model")), words(layer.get("name")))
+        (layer.probe_val_accuracy, run.model, layer.name)
         for run in runs
-        for layer in rows(run.get("layers"))
-        if (accuracy := number(layer.get("probe_val_accuracy"))) is not None
+        for layer in run.layers
+        if layer.probe_val_accuracy is not None
     ]
     if not found:
         return "These runs tuned no method."
     accuracy, model, layer = max(found)
     return (
-        f"Of {len(runs)} runs, a linear probe does best on {layer} of {model or 'the network'}: "
+        f"Over {len(runs)} runs, a linear probe does best on {layer} of {model or 'the network'}: "
         f"{percent(accuracy)} of the validation images."
     )
 
 
-def _runs_section(source: Source, runs: list[dict[str, Any]], models: list[str]) -> Section:
+def _runs_section(source: Source, runs: Sequence[SummaryRun]) -> Section:
+    notes = Footnotes()
     body: list[list[Cell | str]] = []
     for run in runs:
-        best = best_method(run)
-        method = mapping(mapping(run.get("methods")).get(best)) if best else {}
+        row, last = run.best, run.layers[-1] if run.layers else None
         folder = run_folder(source, run)
         href = ""
         if folder is not None and (folder / "report.html").is_file():
-            inside = folder.relative_to(source.folder.resolve()).as_posix()
+            inside = folder.relative_to(source.folder).as_posix()
             href = f"./{quote(inside, errors='surrogateescape')}/report.html"
+        nc1 = significant(last.nc1 if last else None)
         body.append(
             [
-                Cell(words(run.get("folder")), href=href),
-                words(run.get("model")),
-                words(run.get("seed")),
-                method_name(best) if best else "",
-                words(method.get("unit")),
-                percent(method.get("test_accuracy")),
-                significant((rows(run.get("layers")) or [{}])[-1].get("nc1")),
+                Cell(run.folder, href=href),
+                run.model,
+                "" if run.seed is None else str(run.seed),
+                method_name(run.best_method or "", row),
+                (row.unit if row else None) or "",
+                percent(row.test_accuracy if row else None),
+                notes.cell(nc1, last.notes.get("nc1") if last else None),
             ]
         )
     columns = ["Run", "Network", "Seed", "Best method", "Unit", "Test accuracy", "Penultimate NC1 before tuning"]
-    table = Table(columns, body, "Every run, with its own page", frozenset({1, 3, 4}), stack=True)
+    caption = "Every run, with its own page"
+    table = Table(columns, body, caption, frozenset({1, 3, 4}), stack=True, notes=notes.lines)
     return Section("Every run", [table] if body else [])

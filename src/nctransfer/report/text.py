@@ -1,7 +1,6 @@
 """Values as a reader wants to see them: few digits, units, and an en dash where there is nothing.
 
-The getters (`number`, `words`, `mapping`, `rows`) take what a JSON file happens to hold and give the wanted kind or its
-empty form, so that a page is never lost to a value that is missing or of the wrong kind.
+`number` and `words` take what a data source happens to say and give the wanted kind or its empty form.
 """
 
 from __future__ import annotations
@@ -17,12 +16,10 @@ __all__ = [
     "count",
     "duration",
     "join",
-    "mapping",
     "mebibytes",
     "number",
     "percent",
     "points",
-    "rows",
     "shorten",
     "significant",
     "spread",
@@ -239,23 +236,3 @@ def words(value: Any) -> str:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """``value`` if it is a mapping, else an empty one.
-
-    Example:
-        >>> mapping(None)
-        {}
-    """
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: Any) -> list[dict[str, Any]]:
-    """The mappings in ``value``, if it is a list.
-
-    Example:
-        >>> rows([{"a": 1}, None])
-        [{'a': 1}]
-    """
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -184,11 +184,11 @@ class MethodRow(MethodSummary):
     out_of_fold_interval: Interval | None = Field(default=None, description="95 % interval of the out-of-fold accuracy")
     calibration: Calibration | None = Field(default=None, description="temperature scaling")
     skip_share: Number = Field(
-        default=None, description="fraction of the logits' variance that the skip connection carries"
+        default=None,
+        description="standard deviation of the skip connection's part of the logits over that of all logits",
     )
-    accuracy_without_skip: Number = Field(
-        default=None, description="test accuracy with the skip connection switched off"
-    )
+    skip_accuracy_on: Number = Field(default=None, description="validation accuracy with the skip connection")
+    skip_accuracy_off: Number = Field(default=None, description="the same with the skip connection switched off")
     frontier: tuple[FrontierPoint, ...] = Field(default=(), description="accuracy reached against time spent")
     members: tuple[Member, ...] = Field(default=(), description="members of an ensemble")
 
