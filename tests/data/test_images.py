@@ -92,6 +92,15 @@ def test_truncated_file_is_an_error(form, make_image):
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
+def test_a_damaged_tiff_says_nothing_past_the_error(capfd, make_image):
+    content = bytearray(encoded(make_image(0, 64, 64), "TIFF", compression="tiff_lzw"))
+    content[8000:8060] = b"U" * 60
+    with pytest.raises(DataError, match="cannot be decoded"):
+        decode(bytes(content))
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
 def test_damage_in_the_middle_is_found_where_verify_is_blind(make_image):
     content = encoded(make_image(0, 64, 64), "JPEG")[:-300]
     Image.open(io.BytesIO(content)).verify()

@@ -104,6 +104,22 @@ def test_a_split_whose_class_cannot_be_read_says_why(make_folder):
         open_dataset(only)
 
 
+def test_folders_of_other_tools_are_left_out(make_folder):
+    root = make_folder({"a": 5, "b": 5, "thumbnails": 5, "wandb/media": 2, "a/Thumbnails": 1})
+    bundle = open_dataset(root)
+    assert bundle.class_names == ("a", "b")
+    assert sum(bundle.report["splits"].values()) == 10
+    assert any("left out: thumbnails, wandb, a/Thumbnails" in note for note in warnings_of(bundle))
+
+
+def test_words_of_splits_within_names_of_folders_that_hold_the_same(make_folder, tmp_path):
+    counts = {f"seg_{part}/{name}": 3 for part in ("train", "test") for name in ("sea", "forest")}
+    with pytest.raises(DataError, match=r"'seg_train' and 'seg_test' hold folders of the same names"):
+        open_dataset(make_folder(counts))
+    nested = make_folder({f"{name}/{when}": 3 for name in ("cat", "dog") for when in ("day", "night")}, tmp_path / "n")
+    assert open_dataset(nested).class_names == ("cat", "dog")
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -15,7 +15,7 @@ from ..errors import DataError
 from .images import shown
 from .sources import FileSource, Found, Source
 from .walk import Walk, is_run_folder
-from .words import split_of_folder
+from .words import split_of_folder, split_words
 
 __all__ = ["class_name", "find_folder"]
 
@@ -69,12 +69,14 @@ def _tell(walk: Walk, found: Found) -> None:
         found.notes.append(
             f"{len(walk.passed_over)} files or folders were passed over (hidden, system, runs, or not an image)"
         )
+    if walk.derived:
+        found.notes.append(f"warning: folders that other tools write were left out: {_listed(walk.derived)}")
     if walk.by_content:
-        places = Counter(os.path.dirname(path) or "." for path in walk.by_content)
+        places = Counter(os.path.dirname(path) or "." for path in dict.fromkeys(walk.by_content))
         listed = _listed([f"{num} in {place}" for place, num in places.items()], most=5)
         found.notes.append(
-            f"warning: {len(walk.by_content)} files without the suffix of an image are images by their content, and count as "
-            f"such: {listed}"
+            f"warning: {len(set(walk.by_content))} files without the suffix of an image are images by their content and "
+            f"count as such: {listed}"
         )
 
 
@@ -185,6 +187,7 @@ def _inside_classes(
     filled = [name for name, (subs, files) in inner.items() if subs or files]
     with_train = [name for name in filled if "train" in splits[name]]
     if not any(splits.values()):
+        _check_words(root, {name: subs for name, (subs, _) in inner.items()})
         return {"train": by_class}
     pure = all(splits[name] and all(map(split_of_folder, inner[name][0])) and not inner[name][1] for name in filled)
     if pure and with_train == filled:
@@ -208,6 +211,21 @@ def _inside_classes(
         "images count as the class's"
     )
     return {"train": by_class}
+
+
+def _check_words(root: str, inner: dict[str, list[str]]) -> None:
+    """Refuse folders such as ``seg_train`` and ``seg_test`` that hold the same folders: they are no classes."""
+    words = {name: split_words(name) for name in inner if inner[name]}
+    train = [name for name, found in words.items() if found == {"train"}]
+    others = [name for name, found in words.items() if found and "train" not in found]
+    for first in train:
+        for second in others:
+            if len(set(inner[first]) & set(inner[second])) > 1:
+                raise DataError(
+                    f"{first!r} and {second!r} hold folders of the same names: are they splits?",
+                    where=shown(root),
+                    remedy="rename them to train and test (or val), or pass the folder that holds the class folders",
+                )
 
 
 def _read_split(

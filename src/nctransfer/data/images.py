@@ -112,11 +112,13 @@ def load(content: bytes, decoding: Decoding | None = None) -> Image.Image | Deep
             orientation = orientation_of(image, content)
             if image.format == "TIFF":
                 setattr(image, "load_end", _nothing)  # noqa: B010  # It would write the EXIF block anew.
-            deep = _deep(image, content)
+            with _hushed() if _through_libtiff(image) else contextlib.nullcontext():
+                deep = _deep(image, content)
+                if deep is None:
+                    image.load()
             if deep is not None:
                 alpha = None if deep.alpha is None else np.asarray(turned(deep.alpha, orientation))
                 return DeepPixels(np.asarray(turned(deep.values, orientation)), alpha)
-            image.load()
             return to_rgb(turned(image, orientation))  # type: ignore[arg-type]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"more than the limit of {limit:,} pixels", remedy=_TOO_LARGE) from error
@@ -280,6 +282,31 @@ def _with_raw_mode(tile: Any, raw: str) -> Any:
 
 def _nothing() -> None:
     pass
+
+
+def _through_libtiff(image: Image.Image) -> bool:
+    return any(tile[0] == "libtiff" for tile in getattr(image, "tile", None) or [])
+
+
+_stderr_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """libtiff writes its complaints straight to the standard error of the process; what they say is an error here."""
+    with _stderr_lock:
+        try:
+            kept = os.dup(2)
+        except OSError:  # There is no standard error.
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 class _Quiet:

@@ -31,12 +31,18 @@ _JUNK = frozenset(
         *("system volume information", "lost+found", "__pycache__", "node_modules"),
     )
 )
+# Folders that other tools write beside images: their pictures are copies and curves.
+_DERIVED = frozenset(("thumbnails", "wandb", "mlruns", "lightning_logs", "tb_logs"))
+_RUN_FILES = ("environment.json", "result.json", "steps.json", "metrics.jsonl", "report.html")
+Names = list[str]
 _log = logging.getLogger("nctransfer.data")
 
 
 def is_run_folder(folder: str) -> bool:
-    """Whether a folder was written by a run of this package: it holds what every run writes first."""
-    return all(os.path.isfile(os.path.join(folder, name)) for name in ("config.json", "environment.json"))
+    """Whether a folder was written by a run or a study of this package: it holds its settings and something it found."""
+    return os.path.isfile(os.path.join(folder, "config.json")) and any(
+        os.path.isfile(os.path.join(folder, name)) for name in _RUN_FILES
+    )
 
 
 @dataclass
@@ -49,6 +55,7 @@ class Walk:
         missed: Shown paths of those among them that somebody may have meant as images.
         by_content: Shown paths of images that are known by their content alone.
         runs: Shown paths of run folders.
+        derived: Shown paths of folders that other tools write.
     """
 
     root: str
@@ -56,6 +63,7 @@ class Walk:
     missed: list[str] = field(default_factory=list)
     by_content: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
+    derived: list[str] = field(default_factory=list)
 
     def list(self, folder: str) -> tuple[list[str], list[str]]:
         """Names of (subfolders, image files) of ``folder``, sorted, without what is passed over."""
@@ -67,8 +75,9 @@ class Walk:
                         self._pass(entry.path, "hidden or system file")
                     elif entry.is_dir():
                         if is_run_folder(entry.path):
-                            self._pass(entry.path, "a run of nctransfer")
-                            self.runs.append(self.relative(entry.path))
+                            self._pass(entry.path, "a run of nctransfer", self.runs)
+                        elif entry.name.casefold() in _DERIVED:
+                            self._pass(entry.path, "written by another tool", self.derived)
                         else:
                             folders.append(entry.name)
                     elif self._is_image(entry):
@@ -128,9 +137,8 @@ class Walk:
         if kind and kind not in kinds_without_reader():
             self.by_content.append(self.relative(entry.path))
             return True
-        self._pass(entry.path, f"{kind}, which cannot be read here" if kind else "not an image that can be read")
-        if kind or not is_text_suffix(entry.name):
-            self.missed.append(self.relative(entry.path))
+        reason = f"{kind}, which cannot be read here" if kind else "not an image that can be read"
+        self._pass(entry.path, reason, self.missed if kind or not is_text_suffix(entry.name) else None)
         return False
 
     def _kind(self, name: str) -> str:
@@ -138,8 +146,10 @@ class Walk:
         kind = self.passed_over[name].partition(",")[0] if "which cannot" in self.passed_over[name] else ""
         return " ".join(part for part in (suffix or "no suffix", f"({kind})" if kind else "") if part)
 
-    def _pass(self, path: str, reason: str) -> None:
+    def _pass(self, path: str, reason: str, listed: Names | None = None) -> None:
         name = self.relative(path)
         if name not in self.passed_over:
             self.passed_over[name] = reason
+            if listed is not None:
+                listed.append(name)
             _log.info("passed over %s: %s", name, reason)

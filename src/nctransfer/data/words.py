@@ -8,7 +8,7 @@ import re
 from ..errors import DataError
 from .images import shown
 
-__all__ = ["SPLIT_NAMES", "split_of_file", "split_of_folder"]
+__all__ = ["SPLIT_NAMES", "split_of_file", "split_of_folder", "split_words"]
 
 SPLIT_NAMES = {
     "train": "train",
@@ -36,6 +36,16 @@ def split_of_folder(name: str) -> str:
     parts = [part.removesuffix("set") if part.removesuffix("set") in SPLIT_NAMES else part for part in parts]
     parts = [part for part in parts if part not in _FILLERS]
     return SPLIT_NAMES.get(parts[0], "") if len(parts) == 1 else ""
+
+
+def split_words(name: str) -> set[str]:
+    """The splits of which a word stands anywhere in a name.
+
+    Example:
+        >>> sorted(split_words("seg_train")), split_words("latest")
+        (['train'], set())
+    """
+    return {SPLIT_NAMES[part] for part in re.split(r"[^a-z0-9]+", name.casefold()) if part in SPLIT_NAMES}
 
 
 def split_of_file(path: str, base: str) -> str:
