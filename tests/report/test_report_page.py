@@ -18,10 +18,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
+import nctransfer
 from nctransfer.cli.app import app
 from nctransfer.errors import DataError
+from nctransfer.metrics import Metric, Number, registered
 from nctransfer.report import write_report
-from nctransfer.runs import EpochRow, PretrainRecord, Result, Summary
+from nctransfer.runs import EpochRow, PretrainRecord, Result, Summary, load_run
+from tiny import local_network, striped_bundle
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -147,6 +150,25 @@ def test_every_reason_note_and_path_of_a_run_reaches_its_page(page: Reader, auto
     assert 'for found in nctransfer.predict("runs/demo", ["photo.jpg"]):' in said
     assert "None" not in said
     assert "nan" not in said.replace("nano", "")
+
+
+def test_a_registered_metric_and_its_words_reach_the_page(tmp_path: Path) -> None:
+    """A metric is one object: registered, it is measured at every layer, written down and shown with its reading."""
+    size = Metric(
+        "size",
+        lambda work: float(work.means.norm()),
+        (Number("size", "length of the class means", ((float("inf"), "long"),), title="Size of the means"),),
+        "up",
+        by_layer=True,
+    )
+    with registered(size):
+        run = nctransfer.probe(striped_bundle(), local_network(), out=tmp_path / "run", image_size=16, device="cpu")
+    assert isinstance(run.record, Result)
+    assert run.record.metrics["size"].word(run.record.layers[0].value("size")) == "long"
+    said = _plain((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    assert "Size of the means: length of the class means; larger is more collapsed." in said
+    assert said.count("Size of the means") == 2 + len(run.record.layers)
+    assert load_run(tmp_path / "run") == run.record
 
 
 def test_each_dash_has_its_reason_beside_it(page: Reader) -> None:

@@ -3,10 +3,11 @@
 import pytest
 
 from nctransfer.errors import UsageError
-from nctransfer.runs import Mark
-from nctransfer.transfer import METHODS, TuningMethod, register
+from nctransfer.runs import Mark, load_run
+from nctransfer.transfer import METHODS, TuningMethod, register, tune
 from nctransfer.transfer.methods import find_method, registered
 from nctransfer.transfer.settings import settings_from
+from tiny import local_network
 
 TOY = TuningMethod("toy", "toy tuning", tunes="a classifier, for show", mark=Mark(marker="P"), step_share=0.0)
 
@@ -50,3 +51,18 @@ def test_a_name_is_taken_once():
         register(TuningMethod("scl", "another"))
     with pytest.raises(UsageError, match=r"unknown method 'sc1'.*did you mean scl"):
         find_method("sc1")
+
+
+def test_a_new_method_is_an_object_and_nothing_else(striped, tmp_path):
+    """Registered in one line, it is tuned, written down and shown on the page: no other file knows its name."""
+    with registered(TOY):
+        run = tune(
+            striped, local_network(), method="toy", out=tmp_path / "run", image_size=16, epochs=1, lr=0.01, device="cpu"
+        )
+        row = run.record.best
+    assert run.record.best_method == "toy"
+    assert (row.title, row.phrase, row.tunes, row.mark) == ("Toy tuning", "toy tuning", TOY.tunes, TOY.mark)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for words in ("Toy tuning of Local reaches", "a classifier, for show"):
+        assert words in page
+    assert load_run(tmp_path / "run").best == row

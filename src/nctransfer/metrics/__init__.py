@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .calibration import nc1_calibrated
     from .classifier import ncc_agreement, self_duality
     from .geometry import equiangularity, equinorm, etf_angle_error, etf_error
-    from .layers import measure_layer
+    from .layers import layer_numbers, measure_layer
     from .measure import METRICS, Collapse, meanings, measure, verdict
     from .metric import REGISTRY, Metric, Number, register, registered
     from .noise_floor import NoiseFloor, nc1_null
@@ -31,7 +31,7 @@ __all__ = lazy_front(
         "calibration": ["nc1_calibrated"],
         "classifier": ["ncc_agreement", "self_duality"],
         "geometry": ["equiangularity", "equinorm", "etf_angle_error", "etf_error"],
-        "layers": ["measure_layer"],
+        "layers": ["layer_numbers", "measure_layer"],
         "measure": ["METRICS", "Collapse", "meanings", "measure", "verdict"],
         "metric": ["REGISTRY", "Metric", "Number", "register", "registered"],
         "pairs": ["cdnv"],

@@ -328,8 +328,10 @@ register(
                 "NC1 freed of the bias of few samples; compare this across data sets",
                 COLLAPSED,
                 without_structure,
+                "NC1, calibrated",
             ),
         ),
+        by_layer=True,
         collapsed="down",
         position=20,
     )

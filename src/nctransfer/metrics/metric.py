@@ -34,12 +34,14 @@ class Number:
         scale: Bounds and words, rising: the first word holds below the first bound, and so on. Empty where no word fits.
         say: A word from the value and all numbers of ``Collapse.to_dict()``, where bounds do not suffice; None falls back
             on the scale.
+        title: What tables call it; its name where left out.
     """
 
     name: str
     meaning: str
     scale: Scale = ()
     say: Callable[[Any, Mapping[str, Any]], str | None] | None = None
+    title: str = ""
 
     def word(self, numbers: Mapping[str, Any]) -> str:
         """The word for this number of ``Collapse.to_dict()``."""
@@ -62,6 +64,7 @@ class Metric:
         needs: What must be there beside features and labels: ``weight`` and ``permutations`` come from the caller;
             ``deviations``, ``unit lengths`` and ``logits`` are taken in the one shared read.
         streamed: Whether watchers of a training log it from accumulated statistics.
+        by_layer: Whether runs measure it at every layer and show it on their page.
         position: Its place in tables; new ones go last.
     """
 
@@ -71,6 +74,7 @@ class Metric:
     collapsed: Literal["down", "up", "neither"]
     needs: frozenset[Need] = frozenset()
     streamed: bool = False
+    by_layer: bool = False
     position: int = 1000
 
 

@@ -223,9 +223,15 @@ register(
         "nc1_null",
         _floor,
         (
-            Number("nc1_null_mean", "what NC1 would be without any class structure", say=_beside_nc1),
-            Number("nc1_null_std", "how far that varies by chance"),
+            Number(
+                "nc1_null_mean",
+                "what NC1 would be without any class structure",
+                say=_beside_nc1,
+                title="NC1, shuffled labels",
+            ),
+            Number("nc1_null_std", "how far that varies by chance", title="Its standard deviation"),
         ),
+        by_layer=True,
         collapsed="neither",
         needs=frozenset({"permutations"}),
         position=10,

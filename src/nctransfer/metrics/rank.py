@@ -222,7 +222,15 @@ for _place, (_name, _centered, _meaning, _direction) in enumerate(_RANKS):
         Metric(
             _name,
             partial(_rank, _centered),
-            (Number(_name, _meaning, say=lambda value, numbers: "about 1 is most collapsed"),),
+            (
+                Number(
+                    _name,
+                    _meaning,
+                    say=lambda value, numbers: "about 1 is most collapsed",
+                    title="Numerical rank, centred" if _centered else "Numerical rank",
+                ),
+            ),
+            by_layer=not _centered,
             collapsed=_direction,
             position=40 + _place,
         )

@@ -342,7 +342,16 @@ register(
     Metric(
         "nc1",
         _nc1,
-        (Number("nc1", "spread within classes over spread between them, 0 when collapsed", COLLAPSED, _than_chance),),
+        (
+            Number(
+                "nc1",
+                "spread within classes over spread between them, 0 when collapsed",
+                COLLAPSED,
+                _than_chance,
+                "NC1",
+            ),
+        ),
+        by_layer=True,
         collapsed="down",
         needs=frozenset({"deviations"}),
         streamed=True,
@@ -376,8 +385,10 @@ register(
                 "share of cosine distance that lies between classes, 1 when collapsed",
                 ((0.2, "little separated"), (0.6, "separated"), (float("inf"), "strongly separated")),
                 without_structure,
+                "Class separation",
             ),
         ),
+        by_layer=True,
         collapsed="up",
         needs=frozenset({"deviations", "unit lengths"}),
         position=120,

@@ -76,6 +76,12 @@ def pretrain_page(source: Source, record: PretrainRecord) -> Page:
     return _page(source, record, pretrain_headline(record, final), sections, pretrain_tiles(record, final))
 
 
+def _word(record: Result, nc1: float | None) -> str:
+    """What the scale of NC1 says of a value."""
+    facts = record.metrics.get("nc1")
+    return facts.word(nc1) if facts else ""
+
+
 def warnings_of(source: Source) -> list[str]:
     """The warnings of a run as sentences, with what the record lost."""
     given = getattr(source.record, "warnings", ())

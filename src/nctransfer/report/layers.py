@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..runs import LayerRow, PretrainRecord, Result
+from ..runs import LayerRow, MetricFacts, PretrainRecord, Result
 from .blocks import Block, Columns, Details, Figure, Note, Section, Table
 from .depth_figures import correlation, depth, depths, describe, line_through
 from .figures import Series
@@ -96,30 +96,21 @@ def _table(names: list[str], record: Result | PretrainRecord) -> Table:
     layers = record.layers
     after = record.layers_after if isinstance(record, Result) else {}
     methods = record.methods if isinstance(record, Result) else {}
-    calibrated = _any([layer.nc1_calibrated for layer in layers])
-    separated = _any([layer.class_separation for layer in layers])
+    shown = [
+        name
+        for name in record.metrics
+        # A standard deviation stands beside its mean.
+        if not (name.endswith("_std") and f"{name.removesuffix('_std')}_mean" in record.metrics)
+        and any(layer.value(name) is not None or name in layer.notes for layer in layers)
+    ]
     tested, probed = _any([layer.nc1_test for layer in layers]), _any([layer.probe_val_accuracy for layer in layers])
-    columns = ["Layer", "Width", "NC1", "NC1, shuffled labels", *["NC1, calibrated"] * calibrated, "CDNV"]
-    columns += ["Numerical rank", *["Class separation"] * separated, *["NC1, test images"] * tested]
-    columns += ["Probe accuracy"] * probed + [f"NC1 after {_phrase(key, methods)}" for key in after]
+    columns = ["Layer", "Width", *(record.metrics[name].title for name in shown)]
+    columns += ["NC1, test images"] * tested + ["Probe accuracy"] * probed
+    columns += [f"NC1 after {_phrase(key, methods)}" for key in after]
     notes = Footnotes()
     body = []
     for name, layer in zip(names, layers, strict=True):
-        null = significant(layer.nc1_null_mean)
-        if layer.nc1_null_std is not None:
-            null += f" ± {significant(layer.nc1_null_std, 2)}"
-        row = [
-            name,
-            count(layer.dim),
-            notes.cell(significant(layer.nc1), layer.notes.get("nc1")),
-            notes.cell(null, layer.notes.get("nc1_null_mean")),
-        ]
-        if calibrated:
-            row.append(_calibrated(layer, notes))
-        row.append(notes.cell(significant(layer.cdnv), layer.notes.get("cdnv")))
-        row.append(notes.cell(significant(layer.numerical_rank), layer.notes.get("numerical_rank")))
-        if separated:
-            row.append(notes.cell(significant(layer.class_separation), layer.notes.get("class_separation")))
+        row = [name, count(layer.dim), *(_measured(layer, metric, notes) for metric in shown)]
         if tested:
             row.append(notes.cell(significant(layer.nc1_test), layer.notes.get("nc1_test")))
         if probed:
@@ -128,17 +119,30 @@ def _table(names: list[str], record: Result | PretrainRecord) -> Table:
             found = next((item for item in column if item.name == layer.name), None)
             row.append(notes.cell(significant(found.nc1 if found else None), found.note if found else None))
         body.append(row)
-    lines = list(dict.fromkeys(layer.notes["counts"] for layer in layers if "counts" in layer.notes))
+    lines = [line for name in shown if (line := _reading(record.metrics[name]))]
+    lines += dict.fromkeys(layer.notes["counts"] for layer in layers if "counts" in layer.notes)
     when = "after pre-training" if record.kind == "pretrain" else "before tuning"
     return Table(columns, body, f"Features of the training images {when}", notes=[*notes.lines, *lines])
 
 
-def _calibrated(layer: LayerRow, notes: Footnotes) -> str:
-    """Calibrated NC1 with its standard error, which is the remark on it."""
-    note = layer.notes.get("nc1_calibrated", "")
-    if layer.nc1_calibrated is None:
-        return notes.cell(significant(None), note)
-    return significant(layer.nc1_calibrated) + (f" ({note})" if note else "")
+def _measured(layer: LayerRow, metric: str, notes: Footnotes) -> str:
+    """A number of a layer, with the standard deviation that belongs to it, and its remark or the reason that it is missing."""
+    value, note = layer.value(metric), layer.notes.get(metric, "")
+    text = significant(value)
+    deviation = layer.value(f"{metric.removesuffix('_mean')}_std") if metric.endswith("_mean") else None
+    if deviation is not None:
+        text += f" ± {significant(deviation, 2)}"
+    if value is not None and note.startswith("standard error"):
+        return f"{text} ({note})"
+    return notes.cell(text, note)
+
+
+def _reading(facts: MetricFacts) -> str:
+    """How to read a metric, in a line."""
+    if not facts.meaning:
+        return ""
+    direction = {"down": "; smaller is more collapsed", "up": "; larger is more collapsed"}.get(facts.collapsed, "")
+    return f"{facts.title}: {facts.meaning}{direction}."
 
 
 def _phrase(key: str, methods: dict) -> str:

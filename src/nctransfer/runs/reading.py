@@ -55,6 +55,16 @@ _METHODS_1: dict[str, dict[str, Any]] = {
         "mark": {"marker": "^", "colour": "ink", "dash": "-."},
     },
 }
+# What a result that does not describe its metrics calls the numbers of its layers.
+_METRICS_1 = {
+    "nc1": {"title": "NC1", "collapsed": "down"},
+    "nc1_null_mean": {"title": "NC1, shuffled labels"},
+    "nc1_null_std": {"title": "Its standard deviation"},
+    "nc1_calibrated": {"title": "NC1, calibrated", "collapsed": "down"},
+    "cdnv": {"title": "CDNV", "collapsed": "down"},
+    "numerical_rank": {"title": "Numerical rank", "collapsed": "down"},
+    "class_separation": {"title": "Class separation", "collapsed": "up"},
+}
 _EMPTY: dict[str, Any] = {
     "dataset": {"name": "", "num_classes": 0, "class_names": [], "report": {}},
     "model": {"name": ""},
@@ -185,6 +195,8 @@ def _current(plain: Any, path: Path) -> tuple[str, dict[str, Any]]:
     plain["kind"] = kind
     if version == 1:
         _from_1(plain)
+    if "metrics" in KINDS[kind].model_fields:
+        plain.setdefault("metrics", copy.deepcopy(_METRICS_1))
     plain["schema_version"] = SCHEMA_VERSION
     return kind, plain
 

@@ -8,11 +8,13 @@ Nothing here needs torch.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from ..errors import DataError
 from .atomic import to_plain
 
 __all__ = [
@@ -173,6 +175,23 @@ class DataReport(Record):
         default={}, description="values that become 0 and 255, by kind of images of more than 8 bits a channel"
     )
     notes: tuple[Text, ...] = Field(default=(), description="remarks; a warning begins with 'warning: '")
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> DataReport:
+        """The report of a data bundle, checked; bundles that are made by hand may hold less.
+
+        Raises:
+            DataError: a value is of the wrong kind.
+        """
+        try:
+            return cls.model_validate(dict(report))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise DataError(
+                f"the data's report is invalid: {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}",
+                where="DataBundle.report",
+                remedy="correct the value, or leave it out",
+            ) from None
 
 
 class Dataset(Record):

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .record import Augmentation, Cost, Dataset, Hardware, ModelFacts, Number, Record, SplitSizes, Text, Whole
-from .rows import LayerAfter, LayerRow, MethodRow, MethodSummary, Mistake, TrialRow
+from .rows import LayerAfter, LayerRow, MethodRow, MethodSummary, MetricFacts, Mistake, TrialRow
 
 __all__ = ["BestRun", "EpochRow", "PretrainRecord", "Result", "Summary", "SummaryRun", "Verb"]
 
@@ -25,6 +25,7 @@ class Result(Record):
     model: ModelFacts = Field(description="the network")
     splits: SplitSizes = Field(description="images of each split")
     layers: tuple[LayerRow, ...] = Field(description="every measured layer, from input to output")
+    metrics: dict[Text, MetricFacts] = Field(default={}, description="by name: how to read the numbers of `layers`")
     seed: Whole | None = Field(description="of splits, order, augmentation and initialisation")
     versions: dict[Text, Text] = Field(description="packages and their versions")
     hardware: Hardware = Field(description="what it was computed on")
@@ -101,6 +102,7 @@ class PretrainRecord(Record):
     steps: Whole | None = Field(description="training steps")
     final: EpochRow = Field(description="the last epoch's measurements, without layers")
     layers: tuple[LayerRow, ...] = Field(description="every layer at the end, where they are measured")
+    metrics: dict[Text, MetricFacts] = Field(default={}, description="by name: how to read the numbers of `layers`")
     history: tuple[EpochRow, ...] = Field(description="every epoch")
     seed: Whole | None = Field(description="of weights, order and augmentation")
     versions: dict[Text, Text] = Field(description="packages and their versions")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -10,6 +11,7 @@ from .record import Interval, Number, Record, Text, Whole
 
 __all__ = [
     "Calibration",
+    "Described",
     "FrontierPoint",
     "LayerAfter",
     "LayerRow",
@@ -18,6 +20,7 @@ __all__ = [
     "Member",
     "MethodRow",
     "MethodSummary",
+    "MetricFacts",
     "Mistake",
     "TrialRow",
     "TuningEpoch",
@@ -42,7 +45,52 @@ class Measured(Protocol):
     @property
     def class_separation(self) -> float | None: ...
     @property
-    def notes(self) -> Any: ...
+    def notes(self) -> Mapping[str, str]: ...
+    @property
+    def others(self) -> Mapping[str, float | None]: ...
+
+
+class Described(Protocol):
+    """A metric's number as :mod:`nctransfer.metrics` describes it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def meaning(self) -> str: ...
+    @property
+    def scale(self) -> tuple[tuple[float, str], ...]: ...
+
+
+class MetricFacts(Record):
+    """How to read a number of the layers: what tables call it, what it says, and its scale."""
+
+    title: Text = Field(description="what tables call it")
+    meaning: Text = Field(default="", description="a line for people who have not read the paper")
+    collapsed: Literal["down", "up", "neither"] = Field(
+        default="neither", description="where it goes as features collapse"
+    )
+    scale: tuple[tuple[Number, Text], ...] = Field(
+        default=(), description="bounds and words, rising: a word holds below its bound, the last one without bound"
+    )
+
+    @classmethod
+    def of(cls, number: Described, collapsed: Literal["down", "up", "neither"]) -> MetricFacts:
+        """The facts of a metric's number."""
+        title = number.title or number.name.replace("_", " ")
+        return cls(title=title, meaning=number.meaning, collapsed=collapsed, scale=number.scale)
+
+    def word(self, value: float | None) -> str:
+        """The scale's word for a value; empty where there is none.
+
+        Example:
+            >>> MetricFacts(title="NC1", scale=((0.1, "strongly collapsed"), (None, "less"))).word(0.05)
+            'strongly collapsed'
+        """
+        if value is None:
+            return ""
+        return next((word for bound, word in self.scale if bound is None or value < bound), "")
 
 
 class LayerRow(Record):
@@ -64,11 +112,23 @@ class LayerRow(Record):
     probe_val_accuracy: Number = Field(default=None, description="validation accuracy of a linear probe of this layer")
     nc1_test: Number = Field(default=None, description="NC1 of the test images (pre-training)")
     cdnv_test: Number = Field(default=None, description="CDNV of the test images (pre-training)")
+    more: dict[Text, Number] = Field(default={}, description="numbers of metrics that were registered from outside")
+
+    def value(self, name: str) -> float | None:
+        """A number by its name, registered from outside or not.
+
+        Example:
+            >>> LayerRow(name="fc", dim=2, nc1=0.5, cdnv=0.1, more={"size": 3.0}).value("size")
+            3.0
+        """
+        return self.more[name] if name in self.more else getattr(self, name, None)
 
     @classmethod
     def of(cls, name: str, dim: int, measured: Measured, *, penultimate: bool) -> LayerRow:
         """The row of a layer whose collapse was measured."""
-        return cls(
+        notes = {field: note for field, note in measured.notes.items() if not note.startswith("not asked for")}
+        more = {field: value for field, value in measured.others.items() if value is not None or field in notes}
+        row = cls(
             name=name,
             dim=dim,
             nc1=measured.nc1,
@@ -78,9 +138,10 @@ class LayerRow(Record):
             cdnv=measured.cdnv,
             numerical_rank=measured.numerical_rank,
             class_separation=measured.class_separation,
-            notes={field: note for field, note in measured.notes.items() if note != "not asked for"},
+            notes=notes,
             penultimate=penultimate,
         )
+        return row.model_copy(update={"more": more}) if more else row
 
 
 class LayerAfter(Record):

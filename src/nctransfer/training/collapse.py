@@ -91,22 +91,26 @@ def flatten(measured: dict[str, Any]) -> dict[str, Any]:
         {'train_accuracy': 1.0, 'train_ncm_accuracy': 0.9, 'nc1': 0.5, 'cdnv': 0.1}
     """
     flat: dict[str, Any] = {}
+    notes: dict[str, str] = {}
     for split, part in measured.items():
         suffix = "" if split == "train" else f"_{split}"
         flat[f"{split}_accuracy"] = part["accuracy"]
         flat[f"{split}_ncm_accuracy"] = part["ncm_accuracy"]
         for place, prefix in (("encoder", ""), ("head", "head_")):
-            for name, value in (part[place] or {}).items():
-                flat[f"{prefix}{name}{suffix}"] = value
+            found = part[place] or {}
+            for name in (name for name in found if name != "notes"):
+                flat[f"{prefix}{name}{suffix}"] = found[name]
+            notes |= {f"{prefix}{name}{suffix}": why for name, why in found.get("notes", {}).items()}
     tested = {row["name"]: row for row in measured.get("test", {}).get("layers", [])}
-    layers = [
-        {
-            **row,
-            **{f"{metric}_test": tested[row["name"]][metric] for metric in ("nc1", "cdnv") if row["name"] in tested},
-        }
-        for row in measured.get("train", {}).get("layers", [])
-    ]
-    return flat | ({"layers": layers} if layers else {})
+    layers = [_with_test(row, tested.get(row["name"], {})) for row in measured.get("train", {}).get("layers", [])]
+    return flat | ({"notes": notes} if notes else {}) | ({"layers": layers} if layers else {})
+
+
+def _with_test(row: dict[str, Any], tested: dict[str, Any]) -> dict[str, Any]:
+    """A layer's row with the numbers of the test images, and the reasons that these are missing."""
+    notes = row.get("notes", {}) | {f"{name}_test": why for name, why in tested.get("notes", {}).items()}
+    found = {f"{name}_test": tested[name] for name in ("nc1", "cdnv") if name in tested}
+    return row | found | ({"notes": notes} if notes or "notes" in row else {})
 
 
 def _read(
@@ -151,18 +155,20 @@ def _class_means(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     return means.masked_fill((counts == 0)[:, None], torch.inf)
 
 
-def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: int) -> dict[str, float | None]:
-    values: dict[str, float | None] = {}
+def _metrics(features: Tensor | ClassStatistics, labels: Tensor, num_classes: int) -> dict[str, Any]:
+    """``nc1`` and ``cdnv``, and under ``notes`` why one of them is None."""
+    values: dict[str, Any] = {"nc1": None, "cdnv": None}
+    notes = {}
     for name, metric in (("nc1", nc1), ("cdnv", cdnv)):
         try:
             if isinstance(features, Tensor):
                 values[name] = metric(features, labels, num_classes=num_classes)
             else:
                 values[name] = metric(features)
-        except DataError:
+        except DataError as error:
             # Undefined here: coinciding class means, or one sample a class. Bad features were refused before.
-            values[name] = None
-    return values
+            notes[name] = str(error)
+    return values | ({"notes": notes} if notes else {})
 
 
 def _rows(seen: dict[str, Any], labels: Tensor, num_classes: int, in_full: bool, seed: int) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from ..engine import (
 )
 from ..errors import ResourceError, UsageError
 from ..losses import SupCon
+from ..metrics import layer_numbers
 from ..models import Network, ProjectionHead, wrap_module
 from ..report import write_report
 from ..runs import (
@@ -40,6 +41,7 @@ from ..runs import (
     EpochRow,
     Hardware,
     LayerRow,
+    MetricFacts,
     ModelFacts,
     PretrainRecord,
     RunFolder,
@@ -360,7 +362,7 @@ class PretrainRun:
                 name=self.bundle.name,
                 num_classes=self.num_classes,
                 class_names=self.bundle.class_names,
-                report=DataReport.model_validate(_with_note(self.bundle.report)),
+                report=DataReport.of(_with_note(self.bundle.report)),
             ),
             model=ModelFacts.model_validate(self.network.describe()),
             loss=self.settings.loss,
@@ -370,6 +372,7 @@ class PretrainRun:
             steps=len(self.batches) * self.settings.epochs,
             final=EpochRow.model_validate({name: value for name, value in final.items() if name != "layers"}),
             layers=tuple(LayerRow.model_validate(row) for row in final.get("layers") or []),
+            metrics={number.name: MetricFacts.of(number, metric.collapsed) for metric, number in layer_numbers()},
             history=tuple(EpochRow.model_validate(record) for record in journal.records),
             seed=self.settings.seed,
             versions=environment["versions"],

@@ -16,6 +16,7 @@ from torch import nn
 from ..data import DataBundle, check_same_data, warnings_of_report, write_skipped
 from ..engine import Watch
 from ..errors import UsageError
+from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
 from ..runs import (
     SCHEMA_VERSION,
@@ -28,6 +29,7 @@ from ..runs import (
     LayerRow,
     Ledger,
     MethodRow,
+    MetricFacts,
     Mistake,
     ModelFacts,
     Result,
@@ -89,6 +91,7 @@ def run_transfer(
             )
         bench.check_layers()
         desk.begin(bench.bundle)
+        report = DataReport.of(bench.bundle.report)  # refused now, and not after everything is computed
         ledger = desk.ledger
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
@@ -100,7 +103,7 @@ def run_transfer(
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
             finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in names}
             outcome = _conclude(bench, desk, finished, chooser.trials)
-        record = _record(kind, bench, layers, outcome, time.perf_counter() - started)
+        record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
 
@@ -179,7 +182,9 @@ class _Outcome:
     mistakes: tuple[Mistake, ...] = ()
 
 
-def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outcome, seconds: float) -> Result:
+def _record(
+    kind: Verb, bench: Workbench, report: DataReport, layers: list[LayerRow], outcome: _Outcome, seconds: float
+) -> Result:
     environment, bundle = describe_environment(), bench.bundle
     level, _, why = bench.augmentation if outcome.finished else (None, None, "")
     return Result(
@@ -189,11 +194,12 @@ def _record(kind: Verb, bench: Workbench, layers: list[LayerRow], outcome: _Outc
             name=bundle.name,
             num_classes=bench.num_classes,
             class_names=bundle.class_names,
-            report=DataReport.model_validate(bundle.report),
+            report=report,
         ),
         model=ModelFacts.model_validate(bench.describe_network()),
         splits=SplitSizes(train=len(bundle.train), validation=len(bundle.validation), test=len(bundle.test)),
         layers=tuple(layers),
+        metrics={number.name: MetricFacts.of(number, metric.collapsed) for metric, number in layer_numbers()},
         seed=bench.settings.seed,
         versions=environment["versions"],
         hardware=Hardware(
