@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..report import write_report, write_text
-from ..runs import RunFolder, describe_environment, write_json
+from ..runs import SCHEMA_VERSION, RunFolder, StudyResult, describe_environment, write_json
 from .catalogue import STUDIES, cells_of, minutes
 from .folder import locked, stored
 from .scales import Scale
@@ -42,7 +42,8 @@ def write_page(
     with locked(root):
         result = _joined(root, scale, made, failures)
         write_json(root / "environment.json", describe_environment())
-        write_json(root / "result.json", result)
+        record = StudyResult.model_validate({"schema_version": SCHEMA_VERSION, **result})
+        write_json(root / "result.json", record.plain())
         write_report(root)
         write_text(root)
     return result
