@@ -40,9 +40,9 @@ Config = Annotated[Path | None, _run("YAML file with settings; options win over 
 Set = Annotated[list[str] | None, _run("Any setting; wins over all.", "--set", metavar="KEY=VALUE")]
 
 
-def out_option(default: str) -> Any:
-    """The option that names the run folder, with the folder that is taken where it is left out."""
-    return _run(f"The run folder; {default} if left out.")
+def out_option(default: str, what: str = "The run folder") -> Any:
+    """The option that says where to write, with the place that is taken where it is left out."""
+    return _run(f"{what}; {default} if left out.")
 
 
 def collect(

@@ -7,50 +7,49 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from ..transfer.settings import TransferSettings
+from .generate import with_settings
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("predict")(predict)
+    app.command("predict")(with_settings(TransferSettings, only={"device", "on_bad_image", "pixel_limit"})(predict))
 
 
 def predict(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a finished run, or a .safetensors file of one.")
+        Path,
+        typer.Argument(
+            metavar="RUN", help="Folder of a finished run, a .safetensors file of one, or an exported ONNX model."
+        ),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, or folders of them.")],
+    *,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show in JSON.")] = 3,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    on_bad_image: Annotated[
-        str, typer.Option(help="stop names all unreadable images; skip leaves them out and says so.")
-    ] = "stop",
-    pixel_limit: Annotated[
-        int | None, typer.Option(min=1, help="Most pixels of an image. [default: Pillow's limit, 89,478,485]")
-    ] = None,
+    settings: dict[str, Any],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Predict the class of images with the model that a run chose."""
     from ..errors import UsageError
-    from ..transfer import predict as predict_images
+    from ..export import find_exported, predict_exported
     from .progress import TerminalWatch
 
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other", remedy="choose one")
-    found = predict_images(
-        run,
-        images,
-        top=top,
-        device=device,
-        on_bad_image=on_bad_image,
-        pixel_limit=pixel_limit,
-        watch=TerminalWatch(),
-    )
+    device = settings.pop("device", "auto")
+    if find_exported(run) is not None:
+        found = predict_exported(run, images, top=top, watch=TerminalWatch(), **settings)  # needs no torch
+    else:
+        from ..transfer import predict as predict_images
+
+        found = predict_images(run, images, top=top, device=device, watch=TerminalWatch(), **settings)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=1))
     elif as_csv:

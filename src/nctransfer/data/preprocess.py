@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ..errors import UsageError, near_names
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["FITS", "Preprocess"]
 
@@ -83,6 +85,8 @@ class Preprocess:
 
     def pixels(self, image: Image.Image) -> torch.Tensor:
         """The square of pixels, shape (3, size, size), uint8."""
+        import torch  # prediction from an exported model does without it
+
         return torch.from_numpy(self.array(image).transpose(2, 0, 1).copy())
 
     def array(self, image: Image.Image) -> np.ndarray:

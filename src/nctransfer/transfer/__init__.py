@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .mechanism import model_mechanism
     from .methods import METHODS, TuningMethod, find_method, register
     from .plan import plan_run
-    from .predict import Prediction, predict
+    from .predict import predict
+    from .prediction import Prediction, decoding_of, predict_paths
     from .protocol import PROTOCOLS, Protocol, get_protocol
     from .result import RunResult
     from .settings import METHOD_NAMES, TransferSettings, settings_from
@@ -43,7 +44,8 @@ __all__ = lazy_front(
         "mechanism": ["model_mechanism"],
         "methods": ["METHODS", "TuningMethod", "find_method", "register"],
         "plan": ["plan_run"],
-        "predict": ["Prediction", "predict"],
+        "predict": ["predict"],
+        "prediction": ["Prediction", "decoding_of", "predict_paths"],
         "protocol": ["PROTOCOLS", "Protocol", "get_protocol"],
         "result": ["RunResult"],
         "settings": ["METHOD_NAMES", "TransferSettings", "settings_from"],

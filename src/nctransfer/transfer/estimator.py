@@ -19,12 +19,13 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
-from ..data import DataBundle, bundle_from_arrays, bundle_from_files, read_image
+from ..data import DataBundle, Decoding, bundle_from_arrays, bundle_from_files, read_image
 from ..engine import Runtime, Watch
 from ..errors import CheckpointError, DataError, UsageError
 from ..runs import Result, save_tensors
 from .handover import load_classifier
 from .methods import find_method, method_names
+from .prediction import decoding_of
 from .run import run_transfer
 from .settings import settings_from
 
@@ -166,10 +167,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "model_")
         images = _images(X)
         runtime = Runtime(self.device)
-        model = self.model_.to(runtime.device)
+        model, decoding = self.model_.to(runtime.device), decoding_of(self._manifest)
         found = []
         for start in range(0, len(images), _BATCH):
-            pixels = torch.stack([self._preprocess.pixels(_opened(image)) for image in images[start : start + _BATCH]])
+            pixels = torch.stack(
+                [self._preprocess.pixels(_opened(image, decoding)) for image in images[start : start + _BATCH]]
+            )
             with torch.inference_mode():
                 found.append(model(pixels.to(runtime.device)).double().softmax(1).cpu().numpy())
         return np.concatenate(found)
@@ -300,5 +303,5 @@ def _images(X: Any) -> np.ndarray | list[str]:
     return array
 
 
-def _opened(image: np.ndarray | str) -> Image.Image:
-    return read_image(Path(image)) if isinstance(image, str) else Image.fromarray(image).convert("RGB")
+def _opened(image: np.ndarray | str, decoding: Decoding) -> Image.Image:
+    return read_image(Path(image), decoding) if isinstance(image, str) else Image.fromarray(image).convert("RGB")

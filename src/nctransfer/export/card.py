@@ -1,0 +1,77 @@
+"""The model card: what the exported model is, how it was made and how good it is, in Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NCTransferError
+from ..runs import MethodRow, Result, load_run
+
+if TYPE_CHECKING:
+    from .run import ExportReport
+
+__all__ = ["model_card"]
+
+
+def model_card(folder: Path, manifest: dict[str, Any], report: ExportReport) -> str:
+    """The card of an exported model.
+
+    Args:
+        folder: The run folder.
+        manifest: The manifest of the exported model.
+        report: The comparison with the run's own model.
+    """
+    try:
+        record = load_run(folder)
+    except NCTransferError:
+        record = None
+    row = record.methods.get(manifest["method"]) if isinstance(record, Result) else None
+    classes = manifest["class_names"]
+    facts = manifest["preprocessing"]
+    block = f", block `{manifest['unit']}`" if manifest["unit"] else ""
+    lines = [
+        f"# {manifest['arch']} tuned on {manifest['data']}",
+        "",
+        "## The model",
+        "",
+        f"- Network: `{manifest['arch']}`, pretrained weights: {manifest['pretrained_weights']}",
+        f"- Tuned by: {row.title if row else manifest['method']}{block}",
+        f"- Classes ({len(classes)}): {', '.join(map(str, classes[:50]))}{', …' if len(classes) > 50 else ''}",
+        f"- File: `{manifest['file']}` ({manifest['to']}), SHA-256 `{manifest['sha256']}`",
+        "",
+        "## Licences",
+        "",
+        f"- Pretrained weights: {manifest['license'] or 'unknown; see their source'}",
+        "- Training data: _to be filled in by you_",
+        "",
+        "## Accuracy",
+        "",
+        *(_accuracy(record, row) if isinstance(record, Result) and row else ["No record of the run was found."]),
+        "",
+        "## Use",
+        "",
+        f"- Input `{manifest['input']}`: {manifest['input_type']}, of shape (batch, 3, {facts['size']}, {facts['size']}).",
+        f"- Before: {facts['steps']}. Normalisation is inside the model.",
+        f"- Output `{manifest['output']}`: logits of shape (batch, {len(classes)}); softmax gives probabilities.",
+        f"- `nctransfer predict {manifest['file']} photo.jpg` does all of this, without torch for an ONNX file.",
+        "",
+        "## Agreement with PyTorch",
+        "",
+        *(f"- {line}" for line in report.text().splitlines()[1:]),
+        "",
+        "## Limits",
+        "",
+        "- The accuracy holds for images like those of the data set named above. _Say here where it should not be used._",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _accuracy(record: Result, row: MethodRow) -> list[str]:
+    interval = row.test_accuracy_interval
+    shown = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+    return [
+        f"- Test: {row.test_accuracy:.1%} of {record.splits.test} images{shown}, balanced {row.balanced_accuracy:.1%}",
+        f"- Validation: {row.val_accuracy:.1%} of {record.splits.validation} images; method, block and rate were chosen on them",
+    ]

@@ -1,0 +1,141 @@
+"""From paths of images to classes and probabilities, whatever computes the probabilities. Needs no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data import Decoding, Preprocess, find_images, read_image, shown
+from ..engine import Watch
+from ..errors import DataError, UsageError
+
+__all__ = ["Prediction", "decoding_of", "predict_paths"]
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """The classes of one image by probability.
+
+    Attributes:
+        path: The image.
+        label: The most probable class.
+        probability: Its probability, in [0, 1].
+        ranking: The most probable classes with their probabilities, best first.
+    """
+
+    path: str
+    label: str
+    probability: float
+    ranking: tuple[tuple[str, float], ...]
+
+
+def decoding_of(manifest: Mapping[str, Any], pixel_limit: int | None = None) -> Decoding:
+    """How a model's images are decoded, by its manifest.
+
+    Raises:
+        UsageError: the limit is not a positive number.
+    """
+    if pixel_limit is not None and pixel_limit < 1:
+        raise UsageError(f"the pixel limit must be at least 1, got {pixel_limit}", where="--pixel-limit")
+    ranges = manifest.get("value_ranges") or {}
+    return Decoding(pixel_limit, {kind: (low, high) for kind, (low, high) in ranges.items()})
+
+
+def predict_paths(
+    images: str | Path | Sequence[str | Path],
+    classify: Callable[[np.ndarray], np.ndarray],
+    preprocess: Preprocess,
+    decoding: Decoding,
+    classes: Sequence[str],
+    *,
+    top: int = 3,
+    on_bad_image: str = "stop",
+    watch: Watch | None = None,
+) -> list[Prediction]:
+    """Predict the class of images.
+
+    Args:
+        images: Paths of images or of folders, which are searched whole.
+        classify: Pixels (N, 3, S, S), uint8, to probabilities (N, K).
+        preprocess: From an image to its pixels.
+        decoding: From a file to an image.
+        classes: K names.
+        top: How many classes each ranking holds.
+        on_bad_image: ``stop`` names all images that cannot be read in one error; ``skip`` names them to ``watch`` and
+            leaves them out.
+        watch: Receives progress.
+
+    Raises:
+        DataError: a path is missing, a folder holds no image, or images cannot be read (all are named).
+        UsageError: ``on_bad_image`` is unknown.
+    """
+    if on_bad_image not in ("stop", "skip"):
+        raise UsageError(f"unknown choice {on_bad_image!r}", where="--on-bad-image", remedy="stop or skip")
+    watch = watch or Watch()
+    paths = _paths(images, watch)
+    results: list[Prediction] = []
+    bad: list[str] = []
+    with watch.stage("predicting", len(paths)) as advance:
+        for start in range(0, len(paths), _BATCH):
+            chunk = paths[start : start + _BATCH]
+            read, pixels = _read(chunk, preprocess, decoding, bad)
+            if read and not (bad and on_bad_image == "stop"):  # After a bad image, the rest is read to name them all.
+                probabilities = classify(np.ascontiguousarray(np.stack(pixels)))
+                results += [_prediction(path, row, classes, top) for path, row in zip(read, probabilities, strict=True)]
+            advance(len(chunk))
+    if bad and (on_bad_image == "stop" or not results):
+        raise DataError(
+            f"{len(bad)} of {len(paths)} images cannot be read",
+            where="; ".join(bad),
+            remedy="fix or remove them" + (", or pass --on-bad-image skip" if on_bad_image == "stop" else ""),
+        )
+    for entry in bad:
+        watch.say(f"warning: skipped {entry}")
+    return results
+
+
+def _paths(images: str | Path | Sequence[str | Path], watch: Watch) -> list[Path]:
+    given = [images] if isinstance(images, str | Path) else list(images)
+    found: list[Path] = []
+    for path in given:
+        files, missed = find_images(Path(path))
+        found += files
+        if missed:
+            listed = ", ".join(missed[:5]) + (f" and {len(missed) - 5} more" if len(missed) > 5 else "")
+            watch.say(
+                f"warning: {len(missed)} files of {shown(os.fspath(path))} are no images that can be read: {listed}"
+            )
+    return found
+
+
+def _read(
+    paths: Sequence[Path], preprocess: Preprocess, decoding: Decoding, bad: list[str]
+) -> tuple[list[Path], list[np.ndarray]]:
+    """The images that can be read and their pixels; the others are added to ``bad`` with the reason."""
+    read, pixels = [], []
+    for path in paths:
+        try:
+            pixels.append(preprocess.array(read_image(path, decoding)).transpose(2, 0, 1))
+            read.append(path)
+        except DataError as error:
+            bad.append(f"{shown(os.fspath(path))}: {error.what}")
+    return read, pixels
+
+
+def _prediction(path: Path, probabilities: np.ndarray, classes: Sequence[str], top: int) -> Prediction:
+    """Of equal probabilities the first class leads.
+
+    Example:
+        >>> _prediction(Path("a.png"), np.array([0.25, 0.75]), ["cat", "dog"], 1).ranking
+        (('dog', 0.75),)
+    """
+    order = np.argsort(-probabilities, kind="stable")[: min(top, len(classes))]
+    ranking = tuple((classes[int(index)], float(probabilities[index])) for index in order)
+    return Prediction(os.fspath(path), ranking[0][0], ranking[0][1], ranking)
