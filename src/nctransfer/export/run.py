@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import Preprocess, open_dataset
+from ..data import Preprocess
 from ..engine import Watch
 from ..errors import NCTransferError, ResourceError, UsageError
 from ..runs import RunFolder, describe_environment, sha256, write_bytes, write_json
 from ..settings import build
-from ..transfer import TunedNetwork, load_classifier, settings_from
+from ..transfer import TransferSettings, TunedNetwork, load_classifier, open_data, settings_from
 from .card import model_card
 from .exported import MANIFEST_FORMAT, manifest_path
 from .formats import INPUT, OUTPUT, Runner, open_model, write_model
@@ -142,17 +142,8 @@ def _images(folder: Path, preprocess: Preprocess, most: int) -> tuple[np.ndarray
     """Test images of the run's data set, (N, 3, S, S) uint8; pixels at random where it cannot be opened any more."""
     try:
         config = RunFolder(folder).config()
-        known = type(settings_from({"data": ""})).model_fields
-        settings = settings_from({key: value for key, value in config.items() if key in known})
-        bundle = open_dataset(
-            settings.data,
-            seed=settings.seed,
-            limit=settings.limit,
-            validation_fraction=settings.validation_fraction,
-            test_fraction=settings.test_fraction,
-            download=False,
-            check=False,
-        )
+        settings = settings_from({key: config[key] for key in TransferSettings.model_fields if key in config})
+        bundle = open_data(settings.model_copy(update={"download": False}), Watch(), check=False)
         rows = np.linspace(0, len(bundle.test) - 1, min(most, len(bundle.test))).astype(int)
         pixels = [preprocess.array(bundle.test.image(int(row))).transpose(2, 0, 1) for row in rows]
         return np.ascontiguousarray(np.stack(pixels)), "test images"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .settings import METHOD_NAMES, TransferSettings, settings_from
     from .tuned import TunedNetwork
     from .tuning import train_method
-    from .workbench import Workbench
+    from .workbench import Workbench, open_data
 
 __all__ = lazy_front(
     __name__,
@@ -51,6 +51,6 @@ __all__ = lazy_front(
         "settings": ["METHOD_NAMES", "TransferSettings", "settings_from"],
         "tuned": ["TunedNetwork"],
         "tuning": ["train_method"],
-        "workbench": ["Workbench"],
+        "workbench": ["Workbench", "open_data"],
     },
 )

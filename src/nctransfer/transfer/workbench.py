@@ -30,7 +30,7 @@ from .settings import TransferSettings
 from .skip import ConvolutionalSkip, DirectSkip
 from .tuned import TunedNetwork
 
-__all__ = ["Workbench", "steady"]
+__all__ = ["Workbench", "open_data", "steady"]
 
 _EVAL_BATCH = 256
 _CACHE_LIMIT = 2 << 30
@@ -58,7 +58,7 @@ class Workbench:
     ) -> None:
         self.settings, self.watch = settings, watch or Watch()
         self.runtime = Runtime(settings.device, settings.precision)
-        self.bundle = bundle or _open(settings, self.watch)
+        self.bundle = bundle or open_data(settings, self.watch)
         torch.manual_seed(settings.seed)  # `--weights random` must give every process, and every run, the same network
         self.network = _network(settings, module)
         self.network.to(self.runtime.device).eval()
@@ -311,7 +311,8 @@ def steady(features: Tensor) -> Tensor:
     return features * (spread > _STEADY * moving.median())
 
 
-def _open(settings: TransferSettings, watch: Watch) -> DataBundle:
+def open_data(settings: TransferSettings, watch: Watch, *, check: bool = True) -> DataBundle:
+    """The data set that settings name. Without ``check``, images are not decoded beforehand, and bad ones not left out."""
     with watch.stage(f"opening {settings.data}"):
         return open_dataset(
             settings.data,
@@ -324,6 +325,7 @@ def _open(settings: TransferSettings, watch: Watch) -> DataBundle:
             pixel_limit=settings.pixel_limit,
             image_range=settings.image_range,
             download=settings.download,
+            check=check,
         )
 
 
