@@ -22,7 +22,9 @@ _MOST_ROWS = 60
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("data")(with_settings(TransferSettings, only={"limit", "seed", "download"})(show_data))
+    app.command("data")(
+        with_settings(TransferSettings, only={"limit", "seed", "download", "pixel_limit", "image_range"})(show_data)
+    )
 
 
 def show_data(
@@ -36,7 +38,14 @@ def show_data(
     from ..data import open_dataset
 
     bundle = open_dataset(
-        data, seed=asked.seed, limit=asked.limit, on_bad_image="skip", skip_limit=1.0, download=asked.download
+        data,
+        seed=asked.seed,
+        limit=asked.limit,
+        on_bad_image="skip",
+        skip_limit=1.0,
+        pixel_limit=asked.pixel_limit,
+        image_range=asked.image_range,
+        download=asked.download,
     )
     if as_json:
         typer.echo(json.dumps(bundle.report, indent=1))
