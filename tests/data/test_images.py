@@ -78,6 +78,15 @@ def test_exif_rotation_is_applied(orientation):
     np.testing.assert_array_equal(pixels, turned)
 
 
+@pytest.mark.parametrize("mode", ["LAB", "YCbCr"])
+def test_other_spaces_of_colour(mode):
+    image = (
+        Image.new("LAB", (4, 4), (255, 128, 128)) if mode == "LAB" else Image.new("RGB", (4, 4), "white").convert(mode)
+    )
+    found = np.asarray(decode(encoded(image, "TIFF")))
+    assert found.min() > 240
+
+
 def test_first_frame_of_an_animation():
     frames = [Image.new("RGB", (4, 4), colour) for colour in ((255, 0, 0), (0, 0, 255))]
     content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
