@@ -29,6 +29,12 @@ UNDEFINED_SO_SMALL = (
     "goes with accuracy",  # the calibrated NC1 may be refused
     "goes with better accuracy",  # a hundred test images may give all models the same accuracy
     "the better the accuracy",
+    "lost discrimination",  # two attacks have no rank correlation
+    "Up to the threshold",
+    "falls over the more diverse half",
+    "rises over the less diverse half",
+    "a threshold and falls beyond",
+    "is largest at shallow units",
 )
 
 

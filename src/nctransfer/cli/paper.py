@@ -63,7 +63,7 @@ def run(
 ) -> None:
     """Run studies and make their page; finished cells are taken from the folder."""
     asked = build(PaperSettings, *collect(PaperSettings, settings, config, set_), where="the command line")
-    folder, seeds = out or Path(f"runs/paper-{asked.scale}"), range(asked.seeds)
+    folder, seeds = out or Path(f"runs/paper-{asked.scale}"), None if asked.seeds is None else range(asked.seeds)
     from .. import studies
     from .progress import TerminalWatch
 
@@ -99,21 +99,23 @@ def report(
         "runs/paper-mini"
     ),
     text: Annotated[Path | None, typer.Option(help="Also write the page as Markdown to this file.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Show every study of which any cell is finished.")] = False,
 ) -> None:
     """Make the page again from the cells that stand in a folder."""
     from ..studies import report_studies
 
-    _finish(report_studies(folder, text=text), folder)
+    _finish(report_studies(folder, text=text, partial=partial), folder)
 
 
 def _finish(result: dict, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("Study", "holds", "does not hold", "undecided", "seeds")
+    words = ("holds", "does not hold", "no difference", "undecided")
+    table = Table("Study", *words, "seeds")
     for study in result["studies"]:
-        words = [claim["verdict"] for claim in study["claims"]]
-        counts = [str(words.count(word)) for word in ("holds", "does not hold", "undecided")]
+        verdicts = [claim["verdict"] for claim in study["claims"] if not claim.get("part_of")]
+        counts = [str(verdicts.count(word)) for word in words]
         table.add_row(study["name"], *counts, str(len(study["seeds"])))
     Console().print(table)
     if any(len(study["seeds"]) < 3 for study in result["studies"]):

@@ -20,24 +20,31 @@ from .text import count, duration, shorten, significant, visible
 
 __all__ = ["studies_page", "study_plot"]
 
-_MARKS = {"holds": "✓\u00a0holds", "does not hold": "✗\u00a0does not hold", "undecided": "undecided"}
+_MARKS = {
+    "holds": "✓\u00a0holds",
+    "does not hold": "✗\u00a0does not hold",
+    "no difference": "=\u00a0no difference",
+    "undecided": "undecided",
+}
 _LEANS = {"holds": "undecided, leans to holding", "does not hold": "undecided, leans against"}
 
 
 def studies_page(source: Source, record: StudyResult) -> Page:
     """The page of a folder of studies."""
     claims = [claim for study in record.studies for claim in study.claims]
-    tally = {word: sum(claim.verdict == word for claim in claims) for word in _MARKS}
+    whole = [claim for claim in claims if claim.part_of is None]
+    tally = {word: sum(claim.verdict == word for claim in whole) for word in _MARKS}
     num_seeds, cost = len(record.seeds), record.cost
     sections = [
-        Section("All claims", [_front(record.studies)], lead=_rule()),
+        Section("All claims", [_front(record.studies), *_noise(whole)], lead=_rule()),
         *(_study(study) for study in record.studies),
         Section("What failed", [_failures(record)] if record.failures else []),
         Section("How this was computed", _conditions(record)),
     ]
     tiles = [
-        Tile("Claims that hold", count(tally["holds"]), f"of {len(claims)}"),
+        Tile("Claims that hold", count(tally["holds"]), f"of {len(whole)} independent"),
         Tile("Claims that do not", count(tally["does not hold"])),
+        Tile("No difference", count(tally["no difference"]), "larger than X"),
         Tile("Undecided", count(tally["undecided"])),
     ]
     if cost:
@@ -57,18 +64,35 @@ def studies_page(source: Source, record: StudyResult) -> Page:
 def _headline(tally: dict[str, int], num: int) -> str:
     total = sum(tally.values())
     return (
-        f"Of {total} claims in {num} stud{'y' if num == 1 else 'ies'}, {tally['holds']} hold at this scale, "
-        f"{tally['does not hold']} {'does' if tally['does not hold'] == 1 else 'do'} not, and {tally['undecided']} "
+        f"Of {total} independent claims in {num} stud{'y' if num == 1 else 'ies'}, {tally['holds']} hold at this scale, "
+        f"{tally['does not hold']} {'does' if tally['does not hold'] == 1 else 'do'} not, {tally['no difference']} "
+        f"find{'s' if tally['no difference'] == 1 else ''} no difference, and {tally['undecided']} "
         f"{'is' if tally['undecided'] == 1 else 'are'} undecided."
     )
 
 
 def _rule() -> str:
     return (
-        "A claim is decided when at least three seeds have it, all agree on it, and the mean effect exceeds their standard "
-        "deviation; noise alone would be decided in about a fifth of cases with three seeds. ± is the standard deviation "
-        "over seeds."
+        "A claim holds, or does not, where the 95 % interval of its mean effect over at least three seeds excludes 0; there is "
+        "no difference where the 90 % interval lies within ±X, an effect so small that it would not matter. Parts of a claim "
+        "(its units, losses or data sets, marked by a dash) share its cells and are not counted beside it. ± is the standard "
+        "deviation over seeds."
     )
+
+
+def _noise(claims: Sequence[ClaimRow]) -> list[Block]:
+    """How many of these claims noise alone would decide, by simulation of each rule."""
+    rates = [claim.noise for claim in claims if claim.noise is not None]
+    if not rates:
+        return []
+    return [
+        Prose(
+            f"Run on simulated seeds without an effect, the rules of {len(rates)} of the independent claims decide by noise "
+            f"alone in {100 * sum(rates) / len(rates):.1f} % of draws on average and {100 * max(rates):.1f} % at most: "
+            f"{sum(rates):.1f} claims of this page. The rate of each stands with it; the other claims are of an absence or of a "
+            "bound, and are tried at the value where their answer turns."
+        )
+    ]
 
 
 def _warnings(studies: Sequence[StudyRow]) -> list[str]:
@@ -79,15 +103,16 @@ def _warnings(studies: Sequence[StudyRow]) -> list[str]:
     ]
     older = ", ".join(study.name for study in studies if study.other_code)
     if older:
-        found.append(f"Computed by another version of the code than this page's, wholly or in part: {older}.")
+        found.append(f"Computed by another version of the recipe than this page's, wholly or in part: {older}.")
     return found
 
 
 def _front(studies: Sequence[StudyRow]) -> Table:
     body: list[list[Cell | str]] = []
     for study in studies:
-        verdicts = [claim.verdict for claim in study.claims]
-        open_ = [claim.leaning for claim in study.claims if claim.verdict == "undecided"]
+        whole = [claim for claim in study.claims if claim.part_of is None]
+        verdicts = [claim.verdict for claim in whole]
+        open_ = [claim.leaning for claim in whole if claim.verdict == "undecided"]
         leanings = {"lean to holding": open_.count("holds"), "lean against": open_.count("does not hold")}
         said = ", ".join(f"{number_} {leaning}" for leaning, number_ in leanings.items() if number_)
         body.append(
@@ -96,12 +121,13 @@ def _front(studies: Sequence[StudyRow]) -> Table:
                 study.claim,
                 count(verdicts.count("holds")),
                 count(verdicts.count("does not hold")),
+                count(verdicts.count("no difference")),
                 count(len(open_)) + (f" ({said})" if said else ""),
                 count(len(study.seeds)),
                 duration(study.seconds_a_seed),
             ]
         )
-    columns = ["Artefact", "Claim", "Holds", "Does not hold", "Undecided", "Seeds", "Time per seed"]
+    columns = ["Artefact", "Claim", "Holds", "Does not hold", "No difference", "Undecided", "Seeds", "Time per seed"]
     return Table(columns, body, "Every artefact, and how many of its claims hold", frozenset({1}), stack=True)
 
 
@@ -112,11 +138,18 @@ def _title(study: StudyRow) -> str:
 def _study(study: StudyRow) -> Section:
     blocks: list[Block] = []
     if study.claims:
+        rated = any(claim.noise is not None for claim in study.claims)
         body: list[list[Cell | str]] = [
-            [claim.statement, Cell(_verdict(claim), strong=claim.verdict != "undecided"), claim.statistic]
+            [
+                ("" if claim.part_of is None else "– ") + claim.statement,
+                Cell(_verdict(claim), strong=claim.verdict != "undecided"),
+                claim.statistic,
+                *(["" if claim.noise is None else f"{100 * claim.noise:.1f} %"] if rated else []),
+            ]
             for claim in study.claims
         ]
-        blocks.append(Table(["Claim", "Verdict", "Statistic"], body, "Verdicts", frozenset({1, 2}), stack=True))
+        columns = ["Claim", "Verdict", "Statistic", *(["By noise"] if rated else [])]
+        blocks.append(Table(columns, body, "Verdicts", frozenset({1, 2}), stack=True))
     blocks += [Note(cause, "Why not?") for cause in dict.fromkeys(claim.cause for claim in study.claims) if cause]
     drawn: list[Block] = []
     tables: list[Block] = []

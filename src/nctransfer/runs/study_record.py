@@ -11,17 +11,27 @@ from .record import Cost, Number, Record, Text, Whole
 __all__ = ["AxisRow", "ClaimRow", "FailureRow", "OverSeeds", "PlotPanel", "SeriesRow", "StudiesCost", "StudyResult"]
 __all__ += ["StudyRow", "TablePanel"]
 
-Word = Literal["holds", "does not hold", "undecided"]
+Word = Literal["holds", "does not hold", "no difference", "undecided"]
 
 
 class ClaimRow(Record):
     """A claim of the paper and what became of it."""
 
     statement: Text = Field(description="the claim in a sentence")
-    verdict: Word = Field(description="holds, does not hold or undecided")
+    verdict: Word = Field(description="holds, does not hold, no difference (larger than the margin) or undecided")
     statistic: Text = Field(default="", description="what was computed, for every seed")
     effects: tuple[float, ...] = Field(default=(), description="one a seed; above 0 speaks for the claim")
     leaning: Word | None = Field(default=None, description="what the mean effect points to, where undecided")
+    mean: float | None = Field(default=None, description="of the effects")
+    interval: tuple[float, float] | None = Field(
+        default=None, description="95 % interval of the mean effect over seeds"
+    )
+    margin: float | None = Field(default=None, description="X: smaller effects are none; in the unit of the effects")
+    part_of: Text | None = Field(default=None, description="the claim that this is a part of; only wholes are counted")
+    rule: Literal["difference", "at least", "alike", "no worse", "both"] = Field(
+        default="difference", description="kind of claim: an effect, a bound, no effect, none below -X, several at once"
+    )
+    noise: float | None = Field(default=None, description="fraction of simulations without an effect that decide it")
     cause: Text = Field(default="", description="why it does not hold, where known")
 
 
@@ -92,7 +102,7 @@ class StudyRow(Record):
     seconds: Number = Field(default=None, description="computing time of its cells")
     seconds_a_seed: Number = Field(default=None, description="the same for one seed")
     missing: Whole = Field(default=0, description="cells that are not there")
-    other_code: Whole = Field(default=0, description="cells that another version of the code computed")
+    other_code: Whole = Field(default=0, description="cells that follow another version of their recipe")
     estimated_minutes: Number = Field(default=None, description="what was expected of one seed")
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from ..transfer import Protocol, get_protocol
 from .cells import Cell, encoder, tuning
-from .scales import Backbone, Scale
+from .scale import Backbone, Scale, seeded
 
-__all__ = ["HEADED", "by_diversity", "by_loss", "head_settings", "pretrained", "tuned_backbone"]
+__all__ = [
+    "HEADED",
+    "RATES",
+    "by_diversity",
+    "by_loss",
+    "head_settings",
+    "pretrained",
+    "protocol_of",
+    "tuned_backbone",
+    "tuned_label",
+]
 
 HEADED = {"ce": "CE", "mse": "MSE", "supcon": "SupCon"}
 """Losses of Figure 1 and their titles."""
@@ -40,13 +52,48 @@ def by_loss(
     return pretrained(scale, seed, network, data, loss=loss, **head_settings(layers), **own)
 
 
+RATES = {"paper": (0.01, 0.03, 0.1), "practical": (3e-4, 1e-3, 3e-3)}
+"""Learning rates of each protocol, of which the first seed's validation images choose."""
+
+
 def tuned_backbone(
-    scale: Scale, seed: int, backbone: Backbone, data: dict[str, Any], method: str, unit: str | None = None
+    scale: Scale, seed: int, backbone: Backbone, data: str, method: str, unit: str | None = None
 ) -> Cell:
-    """A network of Table 2 tuned on ``data``; an encoder of the scale sees images of its own size."""
-    network: Cell | str = backbone.network or by_loss(scale, seed, scale.network, "ce", 0)
-    size = backbone.image_size if backbone.network else None
-    return tuning(network, data, seed, method=method, unit=unit, image_size=size, epochs=scale.tuning_epochs)
+    """A network of Table 2 tuned on one of its data sets; an encoder of the scale sees images of its own size.
+
+    Args:
+        scale: The scale.
+        seed: The seed.
+        backbone: The network, its data sets as the scale names them.
+        data: Title of one of them.
+        method: By name.
+        unit: The tuned unit.
+    """
+    network: Cell | str = backbone.network or by_loss(scale.at(seed), seed, scale.network, "ce", 0)
+    own = seeded(backbone.data[data], seed)
+    rest: dict[str, Any] = {
+        "method": method,
+        "unit": unit,
+        "image_size": backbone.image_size if backbone.network else None,
+        "epochs": backbone.epochs or scale.tuning_epochs,
+    }
+    if not backbone.protocol:
+        return tuning(network, own, seed, **rest)
+    rest["protocol"] = protocol_of(backbone.protocol, method)
+    if seed == 0:
+        return tuning(network, own, seed, rates=RATES[backbone.protocol], **rest)
+    return tuning(network, own, seed, rate_of=tuned_backbone(scale, 0, backbone, data, method, unit), **rest)
+
+
+def protocol_of(name: str, method: str) -> Protocol:
+    """The protocol of a method. The linear probe is fitted to the end under either: it starts at its optimum."""
+    protocol = get_protocol(name)
+    return replace(protocol, classifier="probe", epoch="best") if method == "linear" else protocol
+
+
+def tuned_label(backbone: Backbone, data: str, method: str, unit: str | None = None) -> str:
+    """The label of a tuning in Table 2."""
+    return " | ".join(part for part in (backbone.title, data, method, unit) if part)
 
 
 def by_diversity(scale: Scale, seed: int) -> dict[str, Cell]:

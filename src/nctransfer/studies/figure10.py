@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from .effects import gaps, strengths
 from .figure3 import downstream_cells, trained_models
 from .panels import axis, mean, over_seeds, plot, series, table
-from .scales import MINI, Scale
+from .scale import Scale
 from .study import Findings, Outcome, Study, at
-from .verdicts import Verdict, correlation, spearman
+from .verdicts import RHO, RHO_MARGIN, Verdict, correlation, decide, pooled, spearman
 
 __all__ = ["PAPER", "STUDY"]
 
@@ -31,40 +32,81 @@ def _others(scale: Scale) -> list[str]:
 
 def findings(outcome: Outcome) -> Findings:
     models = trained_models(outcome.scale)
-    claims: list[Verdict] = []
-    drawn, body = [], []
-    for title in outcome.scale.downstreams:
-        points = _points(outcome, models, title, "nc1")
-        if title in _others(outcome.scale):
-            claims.append(
-                correlation(
-                    f"On {title}, NC1 and accuracy on the same set are not strongly correlated",
-                    points,
-                    0,
-                    "NC1 and accuracy",
-                    least=0.7,
-                )
-            )
-        calibrated = _points(outcome, models, title, "nc1_calibrated")
-        claims.append(
-            correlation(
-                f"On {title}, the calibrated NC1 goes with accuracy (beyond the paper)",
-                calibrated,
-                -1,
-                "calibrated NC1 and accuracy",
-            )
-        )
+    titles = list(outcome.scale.downstreams)
+    drawn = []
+    for title in titles:
         nc1 = {label: outcome.each(f"{label} on {title}", "layers", -1, "nc1") for label in models}
         accuracy = {label: outcome.each(f"{label} on {title}", "layers", -1, "probe_accuracy") for label in models}
         drawn.append(
             series(title, [mean(nc1[label]) for label in models], [accuracy[label] for label in models], line=False)
         )
-        body.append(title)
     return Findings(
-        claims,
-        [_plot(drawn), _table(outcome, models, body)],
+        [*_weaker(outcome, models), *_calibrated(outcome, models)],
+        [_plot(drawn), _table(outcome, models, titles)],
         [f"The paper: {PAPER['text']}."],
     )
+
+
+def _weaker(outcome: Outcome, models: list[str]) -> list[Verdict]:
+    """Footnote 6: the correlation on the same set is weaker than that with NC1 on the reference set."""
+    titles = _others(outcome.scale)
+    effects = [
+        gaps(strengths(_reference(outcome, models, title)), strengths(_points(outcome, models, title, "nc1")))
+        for title in titles
+    ]
+    name = "|ρ| with NC1 on the reference set less |ρ| with NC1 on the same set"
+    parts = [
+        decide(
+            f"On {title}, NC1 on the same set goes with accuracy less closely than NC1 on the reference set (footnote 6)",
+            effect,
+            name,
+            margin=RHO_MARGIN / 2,
+        )
+        for title, effect in zip(titles, effects, strict=True)
+    ]
+    return pooled(
+        "NC1 on the same set goes with accuracy less closely than NC1 on the reference set (footnote 6)",
+        parts,
+        effects,
+        f"{name}, mean over the sets",
+        margin=RHO_MARGIN / 2,
+    )
+
+
+def _calibrated(outcome: Outcome, models: list[str]) -> list[Verdict]:
+    titles = list(outcome.scale.downstreams)
+    points = {title: _points(outcome, models, title, "nc1_calibrated") for title in titles}
+    parts = [
+        correlation(
+            f"On {title}, the calibrated NC1 goes with accuracy (beyond the paper)",
+            points[title],
+            -1,
+            "calibrated NC1 and accuracy",
+        )
+        for title in titles
+    ]
+    return pooled(
+        "The calibrated NC1 goes with accuracy on the same set (beyond the paper)",
+        parts,
+        [[None if (rho := spearman(seed)) is None else -rho for seed in points[title]] for title in titles],
+        "−ρ of the calibrated NC1 and accuracy, mean over the sets",
+        margin=RHO_MARGIN,
+        unit=RHO,
+        least_mean=0.5,
+    )
+
+
+def _reference(outcome: Outcome, models: list[str], title: str) -> list[list[tuple[Any, Any]]]:
+    return [
+        [
+            (
+                at(outcome.values[seed].get(f"{label} on reference"), "layers", -1, "nc1"),
+                at(outcome.values[seed].get(f"{label} on {title}"), "layers", -1, "probe_accuracy"),
+            )
+            for label in models
+        ]
+        for seed in outcome.seeds
+    ]
 
 
 def _points(outcome: Outcome, models: list[str], title: str, name: str) -> list[list[tuple[Any, Any]]]:
@@ -115,7 +157,7 @@ _REFUSED = (
     " of 30 and more this is so for nearly every model here."
 )
 
-CAUSES: dict[str, dict[str, str]] = {"mini": {f"On {title}, the calibrated": _REFUSED for title in MINI.downstreams}}
+CAUSES: dict[str, dict[str, str]] = {"pilot": {"The calibrated": _REFUSED}}
 """By scale and the beginning of a claim."""
 
 STUDY = Study(

@@ -7,14 +7,16 @@ full fine-tuning collapses most and need not transfer best.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .cells import Cell, transfer
+from .effects import averaged, gaps, log_ratios
 from .families import by_loss, tuned_backbone
 from .panels import axis, mean, over_seeds, plot, series, table
-from .scales import Backbone, Scale
+from .scale import Backbone, Scale, seeded
 from .study import Findings, Outcome, Study, at
-from .verdicts import Verdict, above, correlation
+from .verdicts import NC1_MARGIN, POINT, POINTS, RATIO, Verdict, above, correlation, decide, pooled
 
 __all__ = ["PAPER", "STUDY"]
 
@@ -26,8 +28,18 @@ PAPER = {
 
 def _subjects(scale: Scale) -> list[Backbone]:
     """The encoder pre-trained on the source with its small downstream set, and the first released network of Table 2."""
-    own = Backbone(None, "Table 1's encoder", scale.network["image_size"], {"": scale.tuned}, scale.tuned_units)
-    return [own, *[backbone for backbone in scale.backbones if backbone.network is not None][:1]]
+    released = [backbone for backbone in scale.backbones if backbone.network is not None][:1]
+    like = released[0] if released else scale.backbones[0]
+    own = Backbone(
+        None,
+        "Table 1's encoder",
+        scale.network["image_size"],
+        {"": scale.tuned},
+        scale.tuned_units,
+        protocol=like.protocol,
+        epochs=like.epochs,
+    )
+    return [own, *released]
 
 
 def _runs(backbone: Backbone) -> list[tuple[str, str, str | None]]:
@@ -42,13 +54,33 @@ def _key(backbone: Backbone, label: str) -> str:
 def cells(scale: Scale, seed: int) -> dict[str, Cell]:
     made = {}
     for backbone in _subjects(scale):
-        data = next(iter(backbone.data.values()))
-        network: Cell | str = backbone.network or by_loss(scale, seed, scale.network, "ce", 0)
+        title, spec = next(iter(backbone.data.items()))
+        data = seeded(spec, seed)
+        network: Cell | str = backbone.network or by_loss(scale.at(seed), seed, scale.network, "ce", 0)
         size = backbone.image_size if backbone.network else None
         made[_key(backbone, "before")] = transfer(network, data, seed, layers=True, probe=False, image_size=size)
         for label, method, unit in _runs(backbone):
-            made[_key(backbone, label)] = tuned_backbone(scale, seed, backbone, data, method, unit)
+            made[_key(backbone, label)] = tuned_backbone(scale, seed, backbone, title, method, unit)
+        if backbone.network and backbone.protocol:
+            made |= _less_data(scale, seed, backbone)
     return made
+
+
+def _less_data(scale: Scale, seed: int, backbone: Backbone) -> dict[str, Cell]:
+    """Full FT and layer FT of a middle unit on a quarter of the images (A.3.3)."""
+    title, spec = next(iter(backbone.data.items()))
+    if "per_class" not in spec:
+        return {}
+    quarter = replace(backbone, data={title: {**spec, "per_class": max(2, spec["per_class"] // 4)}})
+    unit = _middle(backbone)
+    return {
+        _key(backbone, f"a quarter | {method}"): tuned_backbone(scale, seed, quarter, title, method, chosen)
+        for method, chosen in (("layer", unit), ("full", None))
+    }
+
+
+def _middle(backbone: Backbone) -> str:
+    return backbone.units[len(backbone.units) // 2]
 
 
 def findings(outcome: Outcome) -> Findings:
@@ -59,28 +91,78 @@ def findings(outcome: Outcome) -> Findings:
         nc1 = {label: outcome.each(_key(backbone, label), "nc1") for label in labels}
         accuracy = {label: outcome.each(_key(backbone, label), "test_accuracy") for label in labels}
         before = outcome.each(_key(backbone, "before"), "layers", -1, "nc1")
-        claims += [*_layer_claims(backbone, nc1, before), *_accuracy_claims(backbone, nc1, accuracy)]
+        claims += [
+            *_penultimate(backbone, nc1, before),
+            *_following(outcome, backbone),
+            *_accuracy_claims(outcome, backbone, nc1, accuracy),
+            *_overfitting(outcome, backbone, accuracy),
+        ]
         panels += [*_plots(outcome, backbone, nc1, accuracy), _table(backbone, before, nc1, accuracy)]
     return Findings(claims, panels, [f"The paper: {PAPER['text']}."])
 
 
-def _layer_claims(backbone: Backbone, nc1: dict[str, list[Any]], before: list[Any]) -> list[Verdict]:
-    made = []
+def _collapsing(statement: str, parts: dict[str, list[float | None]], name: str) -> list[Verdict]:
+    """A claim over all units that NC1 is smaller by a factor, with the units as its parts."""
+    made = [decide(said, effect, name, margin=NC1_MARGIN, unit=RATIO) for said, effect in parts.items()]
+    return pooled(statement, made, list(parts.values()), f"{name}, mean over the units", margin=NC1_MARGIN, unit=RATIO)
+
+
+def _penultimate(backbone: Backbone, nc1: dict[str, list[Any]], before: list[Any]) -> list[Verdict]:
+    where = backbone.title
+    return [
+        *_collapsing(
+            f"{where}: layer FT makes the penultimate features more collapsed",
+            {
+                f"{where}, {unit}: layer FT makes the penultimate features more collapsed": log_ratios(
+                    before, nc1[f"layer {unit}"]
+                )
+                for unit in backbone.units
+            },
+            "NC1 before over NC1 after",
+        ),
+        *_collapsing(
+            f"{where}: SCL FT collapses what the classifier sees more than layer FT",
+            {
+                f"{where}, {unit}: SCL FT collapses what the classifier sees more than layer FT": log_ratios(
+                    nc1[f"layer {unit}"], nc1[f"scl {unit}"]
+                )
+                for unit in backbone.units
+            },
+            "NC1 after layer FT over NC1 after SCL FT",
+        ),
+    ]
+
+
+def _following(outcome: Outcome, backbone: Backbone) -> list[Verdict]:
+    """“The block and all following blocks become more collapsed”: from the tuned unit on, layer FT against before."""
+    where = backbone.title
+    parts: dict[str, list[float | None]] = {}
     for unit in backbone.units:
-        layer, scl = nc1[f"layer {unit}"], nc1[f"scl {unit}"]
-        where = f"{backbone.title}, {unit}"
-        made.append(
-            above(f"{where}: layer FT makes the penultimate features more collapsed", before, layer, "fall of NC1")
-        )
-        made.append(
-            above(
-                f"{where}: SCL FT collapses them more than layer FT", layer, scl, "NC1 after layer FT less after SCL FT"
-            )
-        )
-    return made
+        effects = []
+        for seed in outcome.seeds:
+            values = outcome.values[seed]
+            old = _profile(at(values.get(_key(backbone, "before")), "layers"))
+            new = _profile(at(values.get(_key(backbone, f"layer {unit}")), "layers"))
+            names = list(old)
+            later = names[names.index(unit) :] if unit in names else []
+            ratios = log_ratios([old[x] for x in later], [new.get(x) for x in later])
+            known = [ratio for ratio in ratios if ratio is not None]
+            effects.append(sum(known) / len(known) if known else None)
+        parts[f"{where}, {unit}: layer FT collapses the unit and all that follow"] = effects
+    return _collapsing(
+        f"{where}: layer FT collapses the tuned unit and all that follow (A.3.3)",
+        parts,
+        "NC1 before over NC1 after, mean over the layers from the unit on",
+    )
 
 
-def _accuracy_claims(backbone: Backbone, nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]) -> list[Verdict]:
+def _profile(layers: list[dict[str, Any]] | None) -> dict[str, float | None]:
+    return {layer["name"]: layer["nc1"] for layer in layers or [] if layer["name"] != "penultimate"}
+
+
+def _accuracy_claims(
+    outcome: Outcome, backbone: Backbone, nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]]
+) -> list[Verdict]:
     others = [label for label in nc1 if label != "full"]
     rows = range(len(nc1["full"]))
     where = backbone.title
@@ -91,24 +173,64 @@ def _accuracy_claims(backbone: Backbone, nc1: dict[str, list[Any]], accuracy: di
             -1,
             "NC1 and test accuracy",
         ),
-        above(
-            f"{where}: full fine-tuning collapses most (A.3.3)",
-            [_best(nc1, others, row, min) for row in rows],
-            nc1["full"],
-            "NC1 of the next less NC1 of full",
+        decide(
+            f"{where}: of the units tuned alone, the one that collapses most is the most accurate (section 3.3)",
+            [_most_collapsed(nc1, accuracy, backbone, row) for row in rows],
+            "accuracy at the most collapsed unit less the mean of the others, layer FT",
+            margin=POINT,
+            unit=POINTS,
+        ),
+        decide(
+            f"{where}: full fine-tuning collapses more than the other methods (A.3.3)",
+            averaged([log_ratios(nc1[label], nc1["full"]) for label in others]),
+            "NC1 of the others over NC1 of full FT, mean over the others",
+            margin=NC1_MARGIN,
+            unit=RATIO,
         ),
         above(
             f"{where}: yet another method transfers better than full fine-tuning (A.3.3)",
-            [_best(accuracy, others, row, max) for row in rows],
+            [_best_on_validation(outcome, backbone, others, row) for row in rows],
             accuracy["full"],
-            "difference in accuracy",
-            points=True,
+            "accuracy of the other that is best on validation less that of full FT",
         ),
     ]
 
 
-def _best(values: dict[str, list[Any]], labels: list[str], row: int, pick: Any) -> float | None:
-    return pick((values[label][row] for label in labels if values[label][row] is not None), default=None)
+def _overfitting(outcome: Outcome, backbone: Backbone, accuracy: dict[str, list[Any]]) -> list[Verdict]:
+    """“Such phenomenon happens especially severe for the datasets with limited number size.”"""
+    if not (backbone.network and backbone.protocol):
+        return []
+    fewer = [outcome.each(_key(backbone, f"a quarter | {method}"), "test_accuracy") for method in ("layer", "full")]
+    return [
+        decide(
+            f"{backbone.title}: full FT falls behind layer FT of a middle unit as data get fewer (A.3.3)",
+            gaps(gaps(fewer[0], fewer[1]), gaps(accuracy[f"layer {_middle(backbone)}"], accuracy["full"])),
+            "layer FT less full FT on a quarter of the images, less the same on all",
+            margin=POINT,
+            unit=POINTS,
+        )
+    ]
+
+
+def _most_collapsed(
+    nc1: dict[str, list[Any]], accuracy: dict[str, list[Any]], backbone: Backbone, row: int
+) -> float | None:
+    known = {
+        unit: accuracy[f"layer {unit}"][row]
+        for unit in backbone.units
+        if nc1[f"layer {unit}"][row] is not None and accuracy[f"layer {unit}"][row] is not None
+    }
+    if len(known) < 2:
+        return None
+    first = min(known, key=lambda unit: nc1[f"layer {unit}"][row])
+    rest = [value for unit, value in known.items() if unit != first]
+    return known[first] - sum(rest) / len(rest)
+
+
+def _best_on_validation(outcome: Outcome, backbone: Backbone, labels: list[str], row: int) -> float | None:
+    values = [outcome.values[outcome.seeds[row]].get(_key(backbone, label)) for label in labels]
+    best = max((value for value in values if value), key=lambda value: value["val_accuracy"], default=None)
+    return at(best, "test_accuracy")
 
 
 def _plots(
@@ -169,7 +291,7 @@ _SAME = (
     " error of that choice."
 )
 
-CAUSES: dict[str, dict[str, str]] = {"mini": {"Table 1's encoder": _SLIGHT, "EfficientNet-Lite0": _SAME}}
+CAUSES: dict[str, dict[str, str]] = {"pilot": {"Table 1's encoder": _SLIGHT, "EfficientNet-Lite0": _SAME}}
 """By scale and the beginning of a claim."""
 
 STUDY = Study(

@@ -6,18 +6,20 @@ each on the downstream set; class separation and the calibrated NC1 of each on t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .cells import Cell, transfer
+from .effects import averaged, elsewhere
 from .families import by_diversity
 from .panels import axis, mean, over_seeds, plot, series, table
-from .scales import Scale
+from .scale import Scale
 from .study import Findings, Outcome, Study
-from .verdicts import Verdict, above, correlation, decide
+from .verdicts import POINT, POINTS, Verdict, above, both, correlation, decide, larger
 
-__all__ = ["PAPER", "STUDY", "threshold"]
+__all__ = ["PAPER", "STUDY", "less_diverse", "threshold"]
 
 PAPER = {
     "text": "“positive relationship between the level of collapse on the source dataset and the transferability only holds "
@@ -43,9 +45,9 @@ def findings(outcome: Outcome) -> Findings:
     nc1 = {label: outcome.each(f"{label} source", "layers", -1, "nc1") for label in labels}
     accuracy = {label: outcome.each(f"{label} transfer", "layers", -1, "probe_accuracy") for label in labels}
     return Findings(
-        [*_claims(outcome, trained, nc1, accuracy), _rise(outcome, trained, nc1, accuracy)],
+        [*_claims(outcome, families, trained, nc1, accuracy), *_turn(outcome, families, nc1, accuracy)],
         [*_plots(families, nc1, accuracy), _table(outcome, labels, nc1, accuracy)],
-        [f"The paper: {PAPER['text']}.", *_thresholds(outcome, trained, nc1, accuracy)],
+        [f"The paper: {PAPER['text']}.", *_thresholds(outcome, families, nc1, accuracy)],
     )
 
 
@@ -69,15 +71,14 @@ def threshold(nc1: list[float], accuracy: list[float]) -> tuple[float, float, fl
         return None
     order = np.argsort(nc1)
     x, y = np.log10(np.asarray(nc1)[order]), np.asarray(accuracy)[order]
-    best = None
     # A knot between the second and the last but one leaves each line two points of its own.
-    for knot in np.linspace(x[1], x[-2], 201):
-        basis = np.stack([np.ones_like(x), x - knot, np.maximum(x - knot, 0.0)], 1)
-        weights, *_ = np.linalg.lstsq(basis, y, rcond=None)
-        error = float(((basis @ weights - y) ** 2).sum())
-        if best is None or error < best[0] - 1e-15:
-            best = error, float(10**knot), float(weights[1]), float(weights[1] + weights[2])
-    return None if best is None else best[1:]
+    knots = np.linspace(x[1], x[-2], 201)
+    beyond = np.maximum(x - knots[:, None], 0.0)
+    basis = np.stack([np.ones_like(beyond), x - knots[:, None], beyond], 2)
+    weights = np.linalg.pinv(basis) @ y
+    errors = (((basis @ weights[..., None])[..., 0] - y) ** 2).sum(1)
+    best = int(np.flatnonzero(errors <= errors.min() + 1e-15)[0])
+    return float(10 ** knots[best]), float(weights[best, 1]), float(weights[best, 1] + weights[best, 2])
 
 
 def _known(trained: list[str], seed: int, *tables: dict[str, list[Any]]) -> list[list[float]]:
@@ -86,62 +87,104 @@ def _known(trained: list[str], seed: int, *tables: dict[str, list[Any]]) -> list
     return [list(column) for column in zip(*kept, strict=True)] if kept else [[] for _ in tables]
 
 
-def _rise(outcome: Outcome, trained: list[str], nc1: dict[str, Any], accuracy: dict[str, Any]) -> Verdict:
-    effects: list[float | None] = []
+def less_diverse(row: int, labels: list[str], nc1: dict[str, Any], *, more: bool = False) -> list[str]:
+    """The half of a family with the smaller source NC1 on a seed, or with the larger; the middle model is in both."""
+    known = sorted((x for x in labels if nc1[x][row] is not None), key=lambda x: nc1[x][row], reverse=more)
+    return known[: (len(known) + 1) // 2]
+
+
+def _slope(labels: list[str], row: int, nc1: dict[str, Any], accuracy: dict[str, Any]) -> float | None:
+    """Accuracy per factor of 10 in NC1 over some models; None for fewer than two."""
+    points = [
+        (math.log10(nc1[x][row]), accuracy[x][row]) for x in labels if nc1[x][row] > 0 and accuracy[x][row] is not None
+    ]
+    if len(points) < 2:
+        return None
+    across = np.asarray(points)
+    centred = across[:, 0] - across[:, 0].mean()
+    spread = float(centred @ centred)
+    return float(centred @ across[:, 1]) / spread if spread > 0 else None
+
+
+def _turn(
+    outcome: Outcome, families: dict[str, list[str]], nc1: dict[str, Any], accuracy: dict[str, Any]
+) -> list[Verdict]:
+    """Two slopes, each a mean over the families: within a family the models differ in one thing alone."""
+    slopes: dict[str, list[float | None]] = {"rise": [], "fall": []}
     for row in range(len(outcome.seeds)):
-        turn = threshold(*_known(trained, row, nc1, accuracy))
-        effects.append(None if turn is None else min(turn[1], -turn[2]))
-    return decide(
+        found: dict[str, list[float | None]] = {"rise": [], "fall": []}
+        for labels in families.values():
+            found["rise"].append(_slope(less_diverse(row, labels, nc1), row, nc1, accuracy))
+            fall = _slope(less_diverse(row, labels, nc1, more=True), row, nc1, accuracy)
+            found["fall"].append(None if fall is None else -fall)
+        for name, values in found.items():
+            slopes[name].append(averaged([[value] for value in values])[0])
+    per = "accuracy per factor of 10 in NC1, mean over the two families"
+    return both(
         "Transfer accuracy rises with source NC1 up to a threshold and falls beyond it",
-        effects,
-        "smaller of the slope before the threshold and the fall after it, in accuracy per factor of 10 in NC1",
+        [
+            decide(
+                "It rises over the less diverse half of each family",
+                slopes["rise"],
+                f"rise in {per}",
+                margin=POINT,
+                unit=POINTS,
+            ),
+            decide(
+                "It falls over the more diverse half of each family",
+                slopes["fall"],
+                f"fall in {per}",
+                margin=POINT,
+                unit=POINTS,
+            ),
+        ],
     )
 
 
-def _thresholds(outcome: Outcome, trained: list[str], nc1: dict[str, Any], accuracy: dict[str, Any]) -> list[str]:
-    found = [threshold(*_known(trained, row, nc1, accuracy)) for row in range(len(outcome.seeds))]
-    said = [f"{turn[0]:.3g} (slopes {turn[1]:+.3f} and {turn[2]:+.3f})" for turn in found if turn]
-    return [f"Threshold by two lines that meet, for each seed: {', '.join(said)}."] if said else []
+def _thresholds(
+    outcome: Outcome, families: dict[str, list[str]], nc1: dict[str, Any], accuracy: dict[str, Any]
+) -> list[str]:
+    said = []
+    for family, labels in families.items():
+        found = [threshold(*_known(labels, row, nc1, accuracy)) for row in range(len(outcome.seeds))]
+        turns = [f"{turn[0]:.3g} (slopes {turn[1]:+.3f} and {turn[2]:+.3f})" for turn in found if turn]
+        if turns:
+            said.append(f"Threshold of the {family} family by two lines that meet, for each seed: {', '.join(turns)}.")
+    return said
 
 
-def _claims(outcome: Outcome, trained: list[str], nc1: dict[str, Any], accuracy: dict[str, Any]) -> list[Verdict]:
+def _claims(
+    outcome: Outcome, families: dict[str, list[str]], trained: list[str], nc1: dict[str, Any], accuracy: dict[str, Any]
+) -> list[Verdict]:
     seeds = range(len(outcome.seeds))
-    best = [
-        max((accuracy[label][row] for label in trained if accuracy[label][row] is not None), default=None)
-        for row in seeds
-    ]
-    collapsed = [
-        min((nc1[label][row] for label in trained if nc1[label][row] is not None), default=None) for row in seeds
-    ]
+    separation = {label: outcome.each(f"{label} source", "layers", -1, "class_separation") for label in trained}
     return [
-        above(
-            "The untrained network is not collapsed (larger source NC1 than the most collapsed model)",
+        larger(
+            "The untrained network is less collapsed than the least collapsed trained one",
             nc1["untrained"],
-            collapsed,
-            "difference in NC1",
+            elsewhere({label: nc1[label] for label in trained}, max),
+            "NC1 of the untrained over NC1 of the least collapsed (picked on the other seeds)",
         ),
         above(
-            "and yet transfers worse than the best trained one",
-            best,
+            "and yet transfers worse than the worst trained one",
+            elsewhere({label: accuracy[label] for label in trained}, min),
             accuracy["untrained"],
-            "difference in accuracy",
-            points=True,
+            "accuracy of the worst (picked on the other seeds) less that of the untrained",
         ),
         correlation(
             "Class separation on the source and NC1 tell the same story (footnote 4)",
-            [
-                [(_at_row(outcome, label, row, "class_separation"), nc1[label][row]) for label in trained]
-                for row in seeds
-            ],
+            [[(separation[label][row], nc1[label][row]) for label in trained] for row in seeds],
             -1,
             "class separation and NC1",
             least=0.8,
         ),
+        correlation(
+            "NC1 that attacks add comes with lost discrimination (footnote 1): they lower class separation as they raise NC1",
+            [[(nc1[label][row], separation[label][row]) for label in families["attack"]] for row in seeds],
+            -1,
+            "NC1 and class separation over the attacks",
+        ),
     ]
-
-
-def _at_row(outcome: Outcome, label: str, row: int, name: str) -> float | None:
-    return outcome.each(f"{label} source", "layers", -1, name)[row]
 
 
 def _plots(families: dict[str, list[str]], nc1: dict[str, Any], accuracy: dict[str, Any]) -> list[dict[str, Any]]:
@@ -197,7 +240,7 @@ _RISING = (
     "either the training accuracy stays under 95 %, so that learning less and being more diverse are mixed."
 )
 
-CAUSES: dict[str, dict[str, str]] = {"mini": {"Transfer accuracy rises": _RISING}}
+CAUSES: dict[str, dict[str, str]] = {"pilot": {"Transfer accuracy rises": _RISING}}
 """By scale and the beginning of a claim."""
 
 STUDY = Study(

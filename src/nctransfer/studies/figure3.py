@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from .cells import Cell, transfer
+from .effects import averaged, gaps, strengths
 from .families import by_diversity
+from .figure2 import less_diverse
 from .panels import axis, mean, over_seeds, plot, series, table
-from .scales import Scale
+from .scale import Scale
 from .study import Findings, Outcome, Study
-from .verdicts import correlation
+from .verdicts import RHO, RHO_MARGIN, Verdict, correlation, decide, pooled, spearman
 
 __all__ = ["PAPER", "STUDY", "downstream_cells", "trained_models"]
 
@@ -42,46 +44,100 @@ def trained_models(scale: Scale) -> list[str]:
 
 def findings(outcome: Outcome) -> Findings:
     models = trained_models(outcome.scale)
-    rows = range(len(outcome.seeds))
     nc1 = {label: outcome.each(f"{label} on reference", "layers", -1, "nc1") for label in models}
     source = {label: outcome.each(f"{label} source", "layers", -1, "nc1") for label in models}
-    claims, drawn, body = [], [], []
-    for title in outcome.scale.downstreams:
-        accuracy = {label: outcome.each(f"{label} on {title}", "layers", -1, "probe_accuracy") for label in models}
-        points = [[(nc1[label][row], accuracy[label][row]) for label in models] for row in rows]
-        claims.append(
-            correlation(
-                f"The smaller the downstream NC1 on the reference set, the better the transfer to {title}",
-                points,
-                -1,
-                f"NC1 on the reference set and accuracy on {title}",
-            )
-        )
-        order = sorted(models, key=lambda label: mean(nc1[label]) or 0.0)
-        drawn.append(series(title, [mean(nc1[x]) for x in order], [accuracy[x] for x in order], line=False))
-        body.append((title, accuracy))
-    claims.append(
-        correlation(
-            "A larger source NC1 goes with a smaller downstream NC1 (section 3.2)",
-            [[(source[label][row], nc1[label][row]) for label in models] for row in rows],
-            -1,
-            "source and downstream NC1",
-        )
-    )
-    columns = ["Model", "Source NC1", "Downstream NC1", *(f"{title} (%)" for title, _ in body)]
+    known = {label: outcome.each(label, "final", "test_accuracy") for label in models}
+    accuracy = {
+        title: {label: outcome.each(f"{label} on {title}", "layers", -1, "probe_accuracy") for label in models}
+        for title in outcome.scale.downstreams
+    }
+    order = sorted(models, key=lambda label: mean(nc1[label]) or 0.0)
+    drawn = [
+        series(title, [mean(nc1[x]) for x in order], [values[x] for x in order], line=False)
+        for title, values in accuracy.items()
+    ]
+    columns = [
+        "Model",
+        "Source NC1",
+        "Source test accuracy (%)",
+        "Downstream NC1",
+        *(f"{title} (%)" for title in accuracy),
+    ]
     lines = [
         [
             label,
             over_seeds(source[label]),
+            over_seeds(known[label], percent=True),
             over_seeds(nc1[label]),
-            *(over_seeds(table_[label], percent=True) for _, table_ in body),
+            *(over_seeds(values[label], percent=True) for values in accuracy.values()),
         ]
         for label in models
     ]
     return Findings(
-        claims,
+        [
+            *_downstream_claims(outcome, models, nc1, accuracy),
+            _source_claim(outcome, models, source, nc1),
+            _accuracy_claim(outcome, models, known, nc1, accuracy),
+        ],
         [_plot(drawn), table("Every model on every downstream set.", columns, lines)],
         [f"The paper: {PAPER['text']}."],
+    )
+
+
+Table = dict[str, list[Any]]
+
+
+def _pairs(outcome: Outcome, models: list[str], x: Table, y: Table) -> list[list[tuple[Any, Any]]]:
+    return [[(x[label][row], y[label][row]) for label in models] for row in range(len(outcome.seeds))]
+
+
+def _downstream_claims(outcome: Outcome, models: list[str], nc1: Table, accuracy: dict[str, Table]) -> list[Verdict]:
+    points = {title: _pairs(outcome, models, nc1, values) for title, values in accuracy.items()}
+    parts = [
+        correlation(
+            f"The smaller the downstream NC1 on the reference set, the better the transfer to {title}",
+            points[title],
+            -1,
+            f"NC1 on the reference set and accuracy on {title}",
+        )
+        for title in accuracy
+    ]
+    return pooled(
+        "The smaller the downstream NC1 on the reference set, the better the transfer to every set",
+        parts,
+        [[None if (rho := spearman(seed)) is None else -rho for seed in points[title]] for title in accuracy],
+        "−ρ of NC1 on the reference set and accuracy, mean over the sets",
+        margin=RHO_MARGIN,
+        unit=RHO,
+        least_mean=0.5,
+    )
+
+
+def _source_claim(outcome: Outcome, models: list[str], source: Table, nc1: Table) -> Verdict:
+    """Only up to the threshold of Figure 2: over the less diverse half of each family."""
+    families = [[x for x in models if x.startswith(kind)] for kind in ("augment", "attack")]
+    points = []
+    for row in range(len(outcome.seeds)):
+        kept = [x for labels in families for x in less_diverse(row, labels, source)]
+        points.append([(source[label][row], nc1[label][row]) for label in kept])
+    return correlation(
+        "Up to the threshold, a larger source NC1 goes with a smaller downstream NC1 (section 3.2)",
+        points,
+        -1,
+        "source and downstream NC1 over the less diverse half of each family",
+    )
+
+
+def _accuracy_claim(
+    outcome: Outcome, models: list[str], known: Table, nc1: Table, accuracy: dict[str, Table]
+) -> Verdict:
+    by_nc1 = averaged([strengths(_pairs(outcome, models, nc1, values)) for values in accuracy.values()])
+    by_source = averaged([strengths(_pairs(outcome, models, known, values)) for values in accuracy.values()])
+    return decide(
+        "Source accuracy predicts transfer less well than downstream NC1 does (section 1)",
+        gaps(by_nc1, by_source),
+        "|ρ| of downstream NC1 less |ρ| of source test accuracy with transfer, mean over the sets",
+        margin=RHO_MARGIN / 2,
     )
 
 
@@ -96,14 +152,15 @@ def _plot(drawn: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 _BEYOND = (
-    "The link turns at the threshold of Figure 2: up to it a larger source NC1 goes with a smaller downstream one; "
-    "the encoder of the strongest attack, beyond it, has the largest of both. MNIST is so easy that its accuracies "
-    "lie within a few points. There is one seed, which decides nothing."
+    "Beyond the threshold of Figure 2 the link turns: the encoder of the strongest attack has the largest NC1 on both sides. On "
+    "MNIST the order of the models is another one, over a range of accuracies (8.9 points) that is not smaller than CIFAR-10's "
+    "(6.9): that a digit needs other features than an object is likely, and was not tested. There is one seed, which decides "
+    "nothing."
 )
 
 CAUSES: dict[str, dict[str, str]] = {
-    "mini": {
-        "A larger source NC1": _BEYOND,
+    "pilot": {
+        "Up to the threshold": _BEYOND,
         "The smaller the downstream NC1 on the reference set, the better the transfer to MNIST": _BEYOND,
     }
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .cells import Cell, transfer
 from .depth import depth_panels, linear_claims
 from .families import pretrained
-from .scales import Scale
+from .scale import Scale
 from .study import Findings, Outcome, Study
 
 __all__ = ["PAPER", "STUDY", "mlp_layers"]

@@ -7,12 +7,13 @@ pre-trained on the source; features are the mean over all tokens (A.2). The MLP 
 from __future__ import annotations
 
 from .cells import Cell, transfer
-from .depth import depth_panels, layer_points, line_of, linear_claims
+from .depth import R2_MARGIN, depth_panels, layer_points, line_of, linear_claims
+from .effects import gaps
 from .families import pretrained
 from .figure5 import mlp_layers
-from .scales import Scale
+from .scale import Scale
 from .study import Findings, Outcome, Study
-from .verdicts import above
+from .verdicts import decide
 
 __all__ = ["PAPER", "STUDY"]
 
@@ -40,11 +41,11 @@ def findings(outcome: Outcome) -> Findings:
     return Findings(
         [
             *linear_claims(outcome, "vit layers", "ViT"),
-            above(
+            decide(
                 "The relation is straighter in the ViT than in the MLP",
-                straight["vit layers"],
-                straight["mlp layers"],
+                gaps(straight["vit layers"], straight["mlp layers"]),
                 "difference in R²",
+                margin=R2_MARGIN,
             ),
         ],
         depth_panels(outcome, "vit layers", "ViT"),
@@ -60,7 +61,7 @@ _SHALLOW = (
     " nothing."
 )
 
-CAUSES: dict[str, dict[str, str]] = {"mini": {"ViT": _SHALLOW, "The relation": _SHALLOW}}
+CAUSES: dict[str, dict[str, str]] = {"pilot": {"ViT": _SHALLOW, "The relation": _SHALLOW}}
 """By scale and the beginning of a claim."""
 
 STUDY = Study(

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import LockedError, UsageError
 from ..runs import LOCK_FILES, FolderLock, RunFolder, write_json
-from .scales import Scale
+from .scale import Scale
 from .store import read_record
 
 __all__ = ["claim_folder", "locked", "scale_of", "stored"]

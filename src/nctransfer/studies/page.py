@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from ..report import write_report, write_text
 from ..runs import SCHEMA_VERSION, RunFolder, StudyResult, describe_environment, write_json
 from .catalogue import STUDIES, cells_of, minutes
 from .folder import locked, stored
-from .scales import Scale
+from .scale import Scale
 from .store import Store
 from .study import Outcome, Study
 
@@ -103,7 +105,9 @@ def _entry(study: Study, scale: Scale, seeds: list[int], store: Store) -> dict[s
     values = {seed: found for seed, found in values.items() if found}
     findings = study.findings(Outcome(scale, values))
     verdicts = [verdict.plain() for verdict in findings.claims]
+    rates = _noise_rates().get(study.name, {})
     for verdict in verdicts:
+        verdict["noise"] = rates.get(verdict["statement"])
         verdict["cause"] = study.cause(scale.name, verdict["statement"]) if verdict["verdict"] != "holds" else ""
     return {
         "name": study.name,
@@ -120,3 +124,10 @@ def _entry(study: Study, scale: Scale, seeds: list[int], store: Store) -> dict[s
         "other_code": other,
         "estimated_minutes": minutes(cells_of([study], scale, seeds[:1]), scale),
     }
+
+
+@cache
+def _noise_rates() -> dict[str, dict[str, float]]:
+    """By study and statement how often noise alone decides a claim; made by :mod:`~nctransfer.studies.noise`."""
+    path = Path(__file__).with_name("noise.json")
+    return json.loads(path.read_text(encoding="utf-8"))["claims"] if path.is_file() else {}

@@ -80,7 +80,7 @@ def run_parallel(
     *,
     scale: str,
     root: Path,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | None,
     jobs: int | None,
     device: str,
     accept_other_code: bool,
@@ -95,7 +95,7 @@ def run_parallel(
         names: Studies by name.
         scale: The scale.
         root: The folder.
-        seeds: The seeds.
+        seeds: The seeds; those that the scale plans where None.
         jobs: Workers; one for each network where None.
         device: ``auto``, ``cpu``, ``cuda``.
         accept_other_code: Whether cells of another version of their recipe are used.
@@ -112,7 +112,9 @@ def run_parallel(
         return
     number = len(groups(missing)) if jobs is None else min(jobs, len(missing))
     (root / "jobs").mkdir(exist_ok=True)
-    job = Job(tuple(names), scale, str(root), tuple(seeds), device, accept_other_code, of=number)
+    job = Job(
+        tuple(names), scale, str(root), None if seeds is None else tuple(seeds), device, accept_other_code, of=number
+    )
     watch.say(f"{len(missing)} cells in {number} processes; what they say is in {root / 'jobs'}")
     running: dict[int, Worker] = {}
     try:

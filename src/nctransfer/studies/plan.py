@@ -9,17 +9,24 @@ from pathlib import Path
 from ..data import NAMES, find_named, search_folders
 from ..errors import NCTransferError
 from ..models import offline_weights
-from ..runs import Plan
+from ..runs import Plan, duration
 from .catalogue import cells_of, get_studies, minutes
 from .cells import Cell
+from .scale import Scale
 from .scales import get_scale
 from .store import Store
+from .study import Study
 
 __all__ = ["plan_studies"]
 
 
 def plan_studies(
-    names: Sequence[str], *, scale: str, out: str | Path, seeds: Sequence[int] = (0,), accept_other_code: bool = False
+    names: Sequence[str],
+    *,
+    scale: str,
+    out: str | Path,
+    seeds: Sequence[int] | None = (0,),
+    accept_other_code: bool = False,
 ) -> Plan:
     """The cells of studies that are not in the folder yet, and what they need. Nothing is written.
 
@@ -36,21 +43,40 @@ def plan_studies(
     missing = [cell for cell in cells if store.read(cell) is None]
     kinds = Counter(cell.kind for cell in missing)
     counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    planned = "planned seeds" if seeds is None else f"{len(seeds)} seed" + ("s" if len(seeds) > 1 else "")
     lines = [
-        f"studies: {', '.join(study.name for study in chosen)}; scale {level.name}, {len(seeds)} seed"
-        + ("s" if len(seeds) > 1 else ""),
+        f"studies: {', '.join(study.name for study in chosen)}; scale {level.name}, {planned}",
         f"cells: {len(cells)}, {len(cells) - len(missing)} finished in {out}"
         + (f"; to compute: {counted}" if counted else ""),
     ]
+    lines += _by_study(chosen, level, seeds, {cell.key for cell in missing})
     lines += [f"data: {name}, {_data_state(name)}" for name in sorted({cell.config["data"]["name"] for cell in cells})]
     lines += [f"weights: {name}, {_weights_state(name)}" for name in _networks(cells)]
-    basis = "estimated for one H100" if level.name == "paper" else "estimated for two processor cores"
-    return Plan(tuple(lines), 60 * minutes(missing, level), basis=basis)
+    return Plan(tuple(lines), 60 * minutes(missing, level), basis=f"estimated for {level.basis}")
+
+
+def _by_study(chosen: Sequence[Study], scale: Scale, seeds: Sequence[int] | None, missing: set[str]) -> list[str]:
+    """What each study adds to those before it, a line each: its cells and its time."""
+    lines, counted = [], set()
+    for study in chosen:
+        number = study.seeds_at(scale) if seeds is None else len(seeds)
+        own = [cell for cell in cells_of([study], scale, seeds) if cell.key in missing and cell.key not in counted]
+        counted |= {cell.key for cell in own}
+        if own:
+            took = duration(60 * minutes(own, scale))
+            lines.append(f"{study.name}: {len(own)} cells, {number} seed{'s' if number > 1 else ''}, {took}")
+    return lines
 
 
 def _networks(cells: Sequence[Cell]) -> list[str]:
     """Networks that are taken by name and not pre-trained by another cell."""
-    return sorted({cell.config["network"] for cell in cells if cell.kind != "encoder" and not cell.needs})
+    return sorted(
+        {
+            cell.config["network"]
+            for cell in cells
+            if cell.kind != "encoder" and all(needed.key != cell.config["network"] for needed in cell.needs)
+        }
+    )
 
 
 def _data_state(name: str) -> str:

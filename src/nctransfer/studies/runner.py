@@ -21,13 +21,15 @@ from .study import Study
 
 __all__ = ["report_studies", "run_studies"]
 
+_SHOWN = 0.5
+
 
 def run_studies(
     names: Sequence[str],
     *,
     scale: str,
     out: str | Path,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | None = (0,),
     device: str = "auto",
     jobs: int = 1,
     accept_other_code: bool = False,
@@ -43,7 +45,7 @@ def run_studies(
         scale: ``smoke``, ``mini`` or ``paper``.
         out: The folder; cells that stand there are used, so adding a seed or a study computes only what is new. Two
             processes may work in it at once.
-        seeds: One run of every cell each.
+        seeds: One run of every cell each; as many as the scale plans for each study where None.
         device: ``auto``, ``cpu``, ``cuda``.
         jobs: Processes of this machine that share the work and the cores.
         accept_other_code: Use cells that follow another version of their recipe; the page says which.
@@ -83,12 +85,17 @@ def run_studies(
             )
         failures = run_cells(cells, store, device=device, deadline=deadline, watch=watch)
     records = stored(root)
-    shown = {study.name: sorted({*seeds, *_seeds_there(study, level, records)}) for study in chosen}
+    shown = {
+        study.name: sorted(
+            {*(range(study.seeds_at(level)) if seeds is None else seeds), *_seeds_there(study, level, records)}
+        )
+        for study in chosen
+    }
     return write_page(root, level, chosen, shown, store, failures)
 
 
 def report_studies(
-    out: str | Path, *, accept_other_code: bool = True, text: str | Path | None = None
+    out: str | Path, *, accept_other_code: bool = True, text: str | Path | None = None, partial: bool = False
 ) -> dict[str, Any]:
     """Make the page again from the cells of a folder.
 
@@ -98,6 +105,7 @@ def report_studies(
         out: The folder.
         accept_other_code: Whether cells of another version of their recipe are shown; the page says of which studies.
         text: Also write the page as Markdown to this file, which finds its figures in the folder.
+        partial: Show every study and seed of which any cell stands there.
 
     Raises:
         UsageError: the folder holds no studies, or no study of which more than half is finished.
@@ -109,7 +117,11 @@ def report_studies(
         raise UsageError("a folder stands where the text should be", where=str(text), remedy="name a file")
     level, store = get_scale(name), Store(root, accept_other_code=accept_other_code)
     records = stored(root)
-    seeds = {name: found for name, study in STUDIES.items() if (found := _seeds_there(study, level, records))}
+    seeds = {
+        name: found
+        for name, study in STUDIES.items()
+        if (found := _seeds_there(study, level, records, 0.0 if partial else _SHOWN))
+    }
     if not seeds:
         raise UsageError(
             f"{len(records)} cells are finished, no study by more than half",
@@ -122,12 +134,12 @@ def report_studies(
     return result
 
 
-def _seeds_there(study: Study, scale: Scale, records: list[dict[str, Any]]) -> list[int]:
-    """The seeds of which more than half of the study's cells are among the records."""
+def _seeds_there(study: Study, scale: Scale, records: list[dict[str, Any]], least: float = _SHOWN) -> list[int]:
+    """The seeds of which more than this fraction of the study's cells are among the records."""
     there = {record["key"] for record in records}
     found = []
     for seed in sorted({record["config"]["seed"] for record in records}):
         cells = {cell.key for cell in study.cells(scale, seed).values()}
-        if 2 * len(cells & there) > len(cells):
+        if len(cells & there) > least * len(cells):
             found.append(seed)
     return found

@@ -18,10 +18,15 @@ class PaperSettings(Settings):
 
     verb: ClassVar[str] = "paper run"
 
-    scale: Literal["smoke", "mini", "paper"] = Field(
+    scale: Literal["smoke", "pilot", "mini", "paper"] = Field(
         "mini", description="Size of the data, the networks and the training.", json_schema_extra=STUDIES
     )
-    seeds: int = Field(1, ge=1, description="Number of seeds, from 0 on.", json_schema_extra=STUDIES)
+    seeds: int | None = Field(
+        None,
+        ge=1,
+        description="Number of seeds, from 0 on; as many as the scale plans for each study if left out.",
+        json_schema_extra=STUDIES,
+    )
     accept_other_recipe: bool = Field(
         False,
         description="Use cells that follow another version of their recipe; the page says so.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .cells import Cell
-from .scales import Scale
+from .scale import Scale
 from .verdicts import Verdict
 
 __all__ = ["Findings", "Outcome", "Study", "at"]
@@ -73,7 +73,7 @@ class Study:
         name: As on the command line.
         title: What it shows.
         claim: In one sentence.
-        cells: The cells of one seed at a scale, by label.
+        make: The cells of one seed, by label, of a scale as that seed sees it.
         findings: What they come to.
         artefacts: Of the paper, by its own names.
         causes: By scale and the beginning of a claim, why it may fail there: the likely cause, and what was tried.
@@ -82,10 +82,18 @@ class Study:
     name: str
     title: str
     claim: str
-    cells: Callable[[Scale, int], dict[str, Cell]]
+    make: Callable[[Scale, int], dict[str, Cell]]
     findings: Callable[[Outcome], Findings]
     artefacts: tuple[str, ...]
     causes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def cells(self, scale: Scale, seed: int) -> dict[str, Cell]:
+        """The cells of one seed at a scale, by label."""
+        return self.make(scale.at(seed), seed)
+
+    def seeds_at(self, scale: Scale) -> int:
+        """How many seeds the scale plans for it."""
+        return scale.seeds_of(self.name)
 
     def cause(self, scale: str, statement: str) -> str:
         """Why a claim may fail at a scale; empty where nothing is kept."""

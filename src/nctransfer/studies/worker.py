@@ -28,7 +28,7 @@ class Job:
         names: Studies by name.
         scale: The scale.
         root: The folder.
-        seeds: The seeds.
+        seeds: The seeds; those that the scale plans where None.
         device: ``auto``, ``cpu``, ``cuda``.
         accept_other_code: Whether cells of another version of their recipe are used.
         place: Which of the workers this is.
@@ -40,7 +40,7 @@ class Job:
     names: tuple[str, ...]
     scale: str
     root: str
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] | None
     device: str
     accept_other_code: bool = False
     place: int = 0
