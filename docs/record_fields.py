@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from nctransfer.runs import SCHEMA_VERSION, PretrainRecord, Result, StudyResult, Summary
+from nctransfer.runs import SCHEMA_VERSION, PretrainRecord, RankRecord, Result, StudyResult, Summary
 
 HEAD = f"""# The record of a run
 
@@ -29,8 +29,8 @@ print(record.best_method, record.best.test_accuracy, record.layers[-1].nc1)
 ```
 
 `load_run` gives a `Result` for `auto`, `tune` and `probe`, a `PretrainRecord` for `pretrain`, a `Summary` for a folder of
-several networks or seeds, and a `StudyResult` for the paper's studies. Results that an earlier version wrote are brought up
-to date in memory; a result of a later version, or one with an invalid value, is refused with the place of the value named.
+several networks or seeds, a `StudyResult` for the paper's studies, and a `RankRecord` for `rank`. Results that an earlier
+version wrote are brought up to date in memory; a result of a later version, or one with an invalid value, is refused with the place of the value named.
 
 A number that is missing is `null`, and its reason stands in the same row: under `notes`, by the field's name, or in
 `cost_note` for time and memory of a step. A field without a default is always written; of the others, only those that the
@@ -41,7 +41,7 @@ run set. A field is never renamed: where its meaning changes, a new one is added
 def page() -> str:
     """The page as Markdown."""
     done: dict[str, type[BaseModel]] = {}
-    for kind in (Result, PretrainRecord, Summary, StudyResult):
+    for kind in (Result, PretrainRecord, Summary, StudyResult, RankRecord):
         for model in models_of(kind):
             done.setdefault(model.__name__, model)
     return HEAD + "".join(_section(model) for model in done.values())

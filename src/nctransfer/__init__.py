@@ -11,6 +11,7 @@ from .fronts import lazy_front
 
 if TYPE_CHECKING:
     from .metrics import ClassStatistics, measure
+    from .ranking import rank
     from .runs import load_run
     from .training import pretrain
     from .transfer import ImageClassifier, auto, predict, probe, tune
@@ -23,6 +24,7 @@ __all__ = [
         __name__,
         {
             "metrics": ["ClassStatistics", "measure"],
+            "ranking": ["rank"],
             "runs": ["load_run"],
             "training": ["pretrain"],
             "transfer": ["ImageClassifier", "auto", "predict", "probe", "tune"],

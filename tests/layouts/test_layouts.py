@@ -128,3 +128,12 @@ def test_letters_make_a_layout():
             Layout.parse(letters)
     with pytest.raises(UsageError, match="in which there is no tensor"):
         Layout(0, 1, ("maps",)).vector({"other": x})
+
+
+def test_weights_that_are_not_finite_tell_the_channels_all_the_same():
+    block = nn.Sequential(nn.LayerNorm(6), nn.Linear(6, 6))
+    block[1].weight.data[0] = torch.nan
+    x = torch.randn(2, 6, 6)
+    x[0, 0] = torch.inf
+    assert block_axis(block, (x,), {}, Layout(0, 0)) == 2
+    assert bool(block[1].weight[0].isnan().all())

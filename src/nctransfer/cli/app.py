@@ -18,7 +18,7 @@ from ..errors import NCTransferError
 
 __all__ = ["app", "main"]
 
-VERBS = ("auto", "measure", "probe", "tune", "predict", "export", "report", "data", "pretrain", "paper")
+VERBS = ("auto", "rank", "measure", "probe", "tune", "predict", "export", "report", "data", "pretrain", "paper")
 
 _INTERRUPTED = 130
 

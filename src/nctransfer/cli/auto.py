@@ -23,6 +23,16 @@ def auto(
     data: Data,
     *,
     model: Models = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Candidates, separated by commas: ranked first, as `nctransfer rank` does, and only the best is tuned.",
+            rich_help_panel="Network",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for that ranking, such as 90s, 10m or 1h.", rich_help_panel="Network")
+    ] = None,
     settings: dict[str, Any],
     out: Annotated[Path | None, out_option("runs/DATA-MODEL")] = None,
     seeds: Seeds = 1,
@@ -35,6 +45,21 @@ def auto(
     """Find the best block and tuning method for your images by collapse and validation, tune, and report."""
     from .launch import launch
 
+    if models is not None or budget is not None:
+        from .ranked import auto_of_best
+
+        auto_of_best(
+            data,
+            models,
+            collect(TransferSettings, settings, config, set_),
+            budget=budget,
+            alone=model is None and seeds == 1,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+        return
     launch(
         "auto",
         data,

@@ -14,7 +14,7 @@ from ..runs import Result, Summary, Verb
 from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
 
-__all__ = ["launch"]
+__all__ = ["launch", "print_result", "stop"]
 
 
 def launch(
@@ -37,14 +37,14 @@ def launch(
         for job in jobs:
             console.print(plan_run(job, kind).text(), markup=False, highlight=False)
         return
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     folder = out or Path("runs") / default_name(kind, jobs)
     result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())
-    _print(console, result.record)
+    print_result(console, result.record)
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
 
 
-def _stop(number: int, frame: object) -> None:
+def stop(number: int, frame: object) -> None:
     raise PreemptedError("told to stop", where="SIGTERM", remedy="finished steps are kept; go on with --resume")
 
 
@@ -73,7 +73,8 @@ def default_name(kind: str, jobs: list[TransferSettings]) -> str:
     return "-".join(words) + (f"-and-{len(jobs) - 1}-more" if len(jobs) > 1 else "")
 
 
-def _print(console: Console, record: Result | Summary) -> None:
+def print_result(console: Console, record: Result | Summary) -> None:
+    """The table of a run or of several."""
     if isinstance(record, Summary):
         for run in record.runs:
             line = f"{run.folder}: {run.model}, seed {run.seed}"

@@ -227,10 +227,22 @@ def upstream_axis(network: nn.Module, name: str, inputs: Tensor, layout: Layout)
 def bare_copy(module: nn.Module) -> nn.Module:
     """A copy in eval mode, without hooks and without gradients."""
     twin = copy.deepcopy(module).eval().requires_grad_(False)
+    for value in twin.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(_finite(value))
     for part in twin.modules():
         part._forward_hooks.clear()
         part._forward_pre_hooks.clear()
     return twin
+
+
+def _finite(values: Tensor) -> Tensor:
+    """The same with small random numbers for NaN and infinity: where channels lie does not hang on the values."""
+    bad = ~values.isfinite()
+    if not bool(bad.any()):
+        return values
+    noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)).to(values)
+    return torch.where(bad, 0.1 * noise, values)
 
 
 def _runner(
@@ -238,7 +250,7 @@ def _runner(
 ) -> Callable[[], Tensor]:
     def fresh(tensor: Tensor) -> Tensor:
         tensor = tensor.detach().clone()
-        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+        return _finite(tensor.to(dtype)) if tensor.is_floating_point() else tensor
 
     # Cloned each time: some blocks change their input in place.
     return lambda: layout.tensor(twin(*mapped(fresh, tuple(arguments)), **mapped(fresh, dict(keywords))))

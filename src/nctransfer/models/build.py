@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import warnings
 from typing import Any
@@ -11,7 +12,7 @@ from torch import nn
 from ..errors import SetupError, UsageError, near_names
 from .small import BUILDERS, build_small
 
-__all__ = ["build_encoder", "create_timm"]
+__all__ = ["build_encoder", "create_timm", "known_networks"]
 
 _PRIVATE = {
     "mobilenetv1": "_gen_mobilenet_v1",
@@ -115,3 +116,15 @@ def _create(name: str, pretrained: bool, arguments: dict[str, Any]) -> nn.Module
     if pretrained:
         raise UsageError(f"{name} has pretrained weights for its own width only", where="channel_multiplier")
     return builder(name, num_classes=0, **arguments)
+
+
+def known_networks(pattern: str) -> list[str]:
+    """Names of timm's and the built-in networks that match a pattern with ``*``, ``?`` or ``[``.
+
+    Example:
+        >>> known_networks("resnet1[08]"), known_networks("cifar_resnet?0")
+        (['resnet18'], ['cifar_resnet20', 'cifar_resnet50'])
+    """
+    import timm
+
+    return [*timm.list_models(pattern), *sorted(fnmatch.filter(BUILDERS, pattern))]

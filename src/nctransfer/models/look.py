@@ -147,7 +147,7 @@ def _resized(
 ) -> dict[str, _Seen]:
     """The same for another image size, empty where the network takes none."""
     for side in (size // 2 // 32 * 32, 2 * size):
-        if not 64 <= side <= 512:
+        if not 16 <= side <= 512:
             continue
         try:
             return _watch(encoder, names, images(2, side))

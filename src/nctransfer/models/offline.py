@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PackagedWeights", "offline_weights"]
+__all__ = ["PackagedWeights", "offline_networks", "offline_weights"]
 
 # The packaged weights are those of the TensorFlow port: same shapes as timm's plain `efficientnet_lite0`, which pads and
 # normalises otherwise and would be silently wrong with them. Hence `tf_` alone.
@@ -36,3 +36,8 @@ def offline_weights(name: str) -> PackagedWeights | None:
         for path in sorted(Path(folder).rglob("*.pth")):
             return PackagedWeights(path, source=f"package {package}")
     return None
+
+
+def offline_networks() -> tuple[str, ...]:
+    """Names of the networks whose weights are installed as packages."""
+    return tuple(name for name in _PACKAGES if offline_weights(name) is not None)

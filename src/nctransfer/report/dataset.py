@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runs import DataReport, ImageSizes, PretrainRecord, Result
+from ..runs import DataReport, ImageSizes, PretrainRecord, RankRecord, Result
 from .about import fact
 from .blocks import Block, Details, Facts, Note, Prose, Section, Table
 from .footnotes import sentence
@@ -13,7 +13,7 @@ __all__ = ["data_section"]
 _MOST_LISTED = 50
 
 
-def data_section(record: Result | PretrainRecord, shown: list[str]) -> Section:
+def data_section(record: Result | PretrainRecord | RankRecord, shown: list[str]) -> Section:
     """Where the images came from, how many there are, and what was odd about them.
 
     Args:

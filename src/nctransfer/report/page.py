@@ -12,10 +12,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from ..runs import PretrainRecord, StudyResult, Summary, write_bytes
+from ..runs import PretrainRecord, RankRecord, StudyResult, Summary, write_bytes
 from .blocks import Page
 from .kinds import pretrain_page, probe_page, tuning_page
 from .markdown import figures_of, render_markdown
+from .ranking import rank_page
 from .source import Source
 from .studies import studies_page
 from .summary import run_folder, summary_page
@@ -95,6 +96,8 @@ def _page(source: Source) -> Page:
         return pretrain_page(source, record)
     if isinstance(record, Summary):
         return summary_page(source, record)
+    if isinstance(record, RankRecord):
+        return rank_page(source, record)
     if isinstance(record, StudyResult):
         return studies_page(source, record)
     return probe_page(source, record) if record.kind == "probe" else tuning_page(source, record)

@@ -9,6 +9,17 @@ from .folder import RunFolder
 from .ledger import Ledger
 from .lock import LOCK_FILES, FolderLock
 from .plan import Plan, duration
+from .rank_record import (
+    DroppedRow,
+    ForetoldRow,
+    RankColumn,
+    RankRecord,
+    RankRound,
+    RankRow,
+    RankValidation,
+    RankValue,
+    ValidatedRow,
+)
 from .reading import KINDS, RunRecord, load_run, read_json, read_record
 from .record import (
     SCHEMA_VERSION,
@@ -72,11 +83,13 @@ __all__ = [
     "DataReport",
     "DataSource",
     "Dataset",
+    "DroppedRow",
     "Duplicates",
     "Environment",
     "EpochRow",
     "FailureRow",
     "FolderLock",
+    "ForetoldRow",
     "FrontierPoint",
     "Hardware",
     "ImageSizes",
@@ -96,6 +109,12 @@ __all__ = [
     "PlotPanel",
     "Preprocessing",
     "PretrainRecord",
+    "RankColumn",
+    "RankRecord",
+    "RankRound",
+    "RankRow",
+    "RankValidation",
+    "RankValue",
     "Record",
     "Result",
     "RunFolder",
@@ -112,6 +131,7 @@ __all__ = [
     "TrialRow",
     "TuningEpoch",
     "Twins",
+    "ValidatedRow",
     "Verb",
     "describe_environment",
     "duration",

@@ -11,13 +11,14 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from ..errors import DataError, near_names
+from .rank_record import RankRecord
 from .record import SCHEMA_VERSION
 from .results import PretrainRecord, Result, Summary
 from .study_record import StudyResult
 
 __all__ = ["KINDS", "RunRecord", "load_run", "read_json", "read_record"]
 
-RunRecord: TypeAlias = Result | PretrainRecord | Summary | StudyResult
+RunRecord: TypeAlias = Result | PretrainRecord | Summary | StudyResult | RankRecord
 KINDS: dict[str, type[RunRecord]] = {
     "auto": Result,
     "tune": Result,
@@ -25,6 +26,7 @@ KINDS: dict[str, type[RunRecord]] = {
     "pretrain": PretrainRecord,
     "summary": Summary,
     "paper": StudyResult,
+    "rank": RankRecord,
 }
 """The record of each kind of result."""
 
@@ -82,6 +84,9 @@ _EMPTY: dict[str, Any] = {
     "final": {"epoch": 0},
     "history": [],
     "runs": [],
+    "rule": "",
+    "columns": {},
+    "rows": [],
     "best": None,
     "scale": "",
     "studies": [],
@@ -100,7 +105,7 @@ def load_run(folder: str | Path) -> RunRecord:
 
     Returns:
         ``Result`` for ``auto``, ``tune`` and ``probe``, ``PretrainRecord`` for ``pretrain``, ``Summary`` for several
-        networks or seeds, and ``StudyResult`` for the paper's studies.
+        networks or seeds, ``StudyResult`` for the paper's studies, and ``RankRecord`` for ``rank``.
 
     Raises:
         DataError: there is no finished run, a value is invalid, or a later version of nctransfer wrote it.

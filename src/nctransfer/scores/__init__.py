@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .discriminant import h_score, regularised_h_score, sfda
     from .evidence import log_me
     from .geometry import gbc, parc, transrate
+    from .inputs import FeatureMatrix, prepare
     from .likelihood import leep, nce, nleep
     from .table import NEEDS_SOURCE, SCORES, Scores, score_all
 
@@ -23,6 +24,7 @@ __all__ = lazy_front(
         "discriminant": ["h_score", "regularised_h_score", "sfda"],
         "evidence": ["log_me"],
         "geometry": ["gbc", "parc", "transrate"],
+        "inputs": ["FeatureMatrix", "prepare"],
         "likelihood": ["leep", "nce", "nleep"],
         "table": ["NEEDS_SOURCE", "SCORES", "Scores", "score_all"],
     },

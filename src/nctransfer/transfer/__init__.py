@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .choose import Choice, Chooser
     from .estimator import ImageClassifier
     from .evaluate import cached_accuracy, run_split
-    from .features import LayerFeatures, measure_features
+    from .features import LayerFeatures, extract_features, measure_features
     from .fitting import Diverged, FitOutcome
     from .grid import run_grid
     from .handover import load_classifier, save_classifier
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .prediction import Prediction, decoding_of, predict_paths
     from .protocol import PROTOCOLS, Protocol, get_protocol
     from .result import RunResult
+    from .run import run_transfer
     from .settings import METHOD_NAMES, TransferSettings, settings_from
     from .tuned import TunedNetwork
     from .tuning import train_method
@@ -35,7 +36,7 @@ __all__ = lazy_front(
         "api": ["Watch", "auto", "probe", "tune"],
         "choose": ["Choice", "Chooser"],
         "evaluate": ["cached_accuracy", "run_split"],
-        "features": ["LayerFeatures", "measure_features"],
+        "features": ["LayerFeatures", "extract_features", "measure_features"],
         "fitting": ["Diverged", "FitOutcome"],
         "estimator": ["ImageClassifier"],
         "grid": ["run_grid"],
@@ -48,6 +49,7 @@ __all__ = lazy_front(
         "prediction": ["Prediction", "decoding_of", "predict_paths"],
         "protocol": ["PROTOCOLS", "Protocol", "get_protocol"],
         "result": ["RunResult"],
+        "run": ["run_transfer"],
         "settings": ["METHOD_NAMES", "TransferSettings", "settings_from"],
         "tuned": ["TunedNetwork"],
         "tuning": ["train_method"],

@@ -1,0 +1,36 @@
+"""``nctransfer rank``: which of these pretrained networks to start from, for your images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..ranking.settings import RankSettings
+from .generate import with_settings
+from .options import Config, Data, Overwrite, Set, collect, out_option
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command("rank")(with_settings(RankSettings)(rank))
+
+
+def rank(
+    data: Data,
+    *,
+    settings: dict[str, Any],
+    out: Annotated[Path | None, out_option("runs/DATA-rank")] = None,
+    overwrite: Overwrite = False,
+    config: Config = None,
+    set_: Set = None,
+) -> None:
+    """Rank pretrained networks for your images by a measured probe, beside collapse, scores and static facts."""
+    from .ranked import print_ranking, run_ranking
+
+    folder = out or Path("runs") / f"{Path(data.replace(':', '-')).name}-rank"
+    sources = [*collect(RankSettings, settings, config, set_), {"data": data}]
+    print_ranking(run_ranking(sources, folder, overwrite=overwrite))

@@ -1,0 +1,108 @@
+"""A ranking in the terminal: the table, what it cannot tell, who was dropped."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import UsageError
+from ..ranking import RankResult, auto_ranked, find_candidates, rank_settings, run_rank, seconds_of
+from ..runs import RankValue
+from ..transfer import settings_from
+from .launch import print_result, stop
+from .progress import TerminalWatch
+
+__all__ = ["auto_of_best", "print_ranking", "run_ranking"]
+
+_SHOWN = ("probe", "deep", "nc1_calibrated", "log_me", "known")
+
+
+def run_ranking(sources: list[dict[str, Any]], folder: Path, *, overwrite: bool) -> RankResult:
+    """Rank as the sources of settings say."""
+    settings = rank_settings(*sources, where="the command line")
+    return run_rank(settings, folder, overwrite=overwrite, watch=TerminalWatch())
+
+
+def auto_of_best(
+    data: str,
+    models: str | None,
+    sources: list[dict[str, Any]],
+    *,
+    budget: str | None,
+    alone: bool,
+    out: Path | None,
+    resume: bool,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    """Rank the candidates and run `auto` with the best.
+
+    Raises:
+        UsageError: what goes only without a ranking was asked for, too.
+    """
+    if models is None:
+        raise UsageError("--budget is for a ranking", where="--budget", remedy="name candidates with --models a,b,c")
+    if not alone:
+        raise UsageError(
+            "--models ranks and tunes one network with one seed",
+            where="--models",
+            remedy="leave out --model and --seeds, or repeat --model to tune every network",
+        )
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    settings = settings_from(*sources, {"data": data}, where="the command line")
+    seconds = None if budget is None else seconds_of(budget)
+    console = Console(soft_wrap=True)
+    if dry_run:
+        found = ", ".join(candidate.name for candidate in find_candidates(names, arch=settings.arch)[0])
+        console.print(f"rank {found}; then tune the best", markup=False, highlight=False)
+        return
+    folder = out or Path("runs") / f"{Path(data.replace(':', '-')).name}-best-of-{len(names)}"
+    signal.signal(signal.SIGTERM, stop)
+    ranked, run = auto_ranked(
+        names, settings, folder, budget=seconds, resume=resume, overwrite=overwrite, watch=TerminalWatch()
+    )
+    print_ranking(ranked)
+    print_result(console, run.record)
+    console.print(f"report: {folder / 'tuned' / 'report.html'}", markup=False, highlight=False)
+
+
+def print_ranking(result: RankResult) -> None:
+    """The table and what must be known of it."""
+    console, record = Console(soft_wrap=True), result.record
+    shown = [name for name in _SHOWN if name in record.columns]
+    table = Table(
+        "place", "network", *(record.columns[name].title.lower() for name in shown), "parameters", "ms an image"
+    )
+    for row in record.rows:
+        place = str(row.first) if row.first == row.last else f"{row.first}–{row.last}"
+        cost = "–" if row.seconds_per_image is None else f"{1000 * row.seconds_per_image:.1f}"
+        values = [_cell(row.columns.get(name), record.columns[name].accuracy) for name in shown]
+        table.add_row(place, row.name, *values, f"{(row.model.total_parameters or 0) / 1e6:.2f} M", cost)
+    console.print(table)
+    tied = [row.name for row in record.rows if row.first == 1 and row.last > 1]
+    if tied:
+        console.print(f"cannot be told apart: {', '.join(tied)}", markup=False, highlight=False)
+    for warning in record.warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False)
+    if record.validation is not None:
+        for tuned in record.validation.rows:
+            accuracy = "–" if tuned.test_accuracy is None else f"{tuned.test_accuracy:.1%}"
+            name = f"{tuned.name}{' (control)' if tuned.control else ''}"
+            console.print(f"tuned: {name}, {tuned.method}, {accuracy} on test", markup=False, highlight=False)
+    if result.folder is not None:
+        console.print(f"report: {result.folder / 'report.html'}", markup=False, highlight=False)
+
+
+def _cell(value: RankValue | None, accuracy: bool) -> str:
+    if value is None or value.value is None:
+        return "–"
+    text = f"{value.value:.1%}" if accuracy else f"{value.value:.3g}"
+    if value.low is not None and value.high is not None:
+        text += (
+            f" ({100 * value.low:.1f}–{100 * value.high:.1f})" if accuracy else f" ± {(value.high - value.low) / 2:.2g}"
+        )
+    return f"{text} {value.flag}" if value.flag else text

@@ -1,0 +1,168 @@
+"""What a ranking is asked to do: one frozen model for the command line, YAML and Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from ..errors import UsageError
+from ..settings import Settings, build, option
+from ..transfer.methods import find_method, method_names
+
+__all__ = ["RankSettings", "rank_settings", "seconds_of"]
+
+NETWORK, DATA, RANKING, MACHINE = (option(panel) for panel in ("Network", "Data", "Ranking", "Machine"))
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class RankSettings(Settings):
+    """Settings of `rank`."""
+
+    verb: ClassVar[str] = "rank"
+
+    data: str = Field(
+        description="A folder, a name such as digits or cifar10, or hf:NAME.",
+        json_schema_extra=option("Network", hidden=True),
+    )
+    models: tuple[str, ...] = Field(
+        ("offline",),
+        description="Candidates, separated by commas: names, patterns such as 'mobilenetv2*', run folders, weights files, "
+        "or 'offline' for what is installed.",
+        json_schema_extra=NETWORK,
+    )
+    arch: str | None = Field(
+        None, description="Architecture of weights files without a manifest.", json_schema_extra=NETWORK
+    )
+    weights: Literal["random"] | None = Field(
+        None, description="'random' for untrained networks, as a control.", json_schema_extra=NETWORK
+    )
+    image_size: int | None = Field(
+        None,
+        ge=8,
+        le=4096,
+        description="Side of the input in pixels; each network's own if left out.",
+        json_schema_extra=NETWORK,
+    )
+    known: str | None = Field(
+        None,
+        description="CSV file with columns model and accuracy, such as ImageNet top-1: breaks ties and is shown.",
+        json_schema_extra=RANKING,
+    )
+    limit: int = Field(
+        2000, ge=8, description="Most training and validation images to rank on.", json_schema_extra=DATA
+    )
+    validation_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of the training images held out where the data has no such split.",
+        json_schema_extra=DATA,
+    )
+    test_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of all images held out for testing where the data has no such split.",
+        json_schema_extra=DATA,
+    )
+    on_bad_image: Literal["stop", "skip"] = Field(
+        "stop", description="Whether unreadable images stop the run or are skipped.", json_schema_extra=DATA
+    )
+    skip_limit: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Largest fraction of unreadable images that may be skipped.",
+        json_schema_extra=DATA,
+    )
+    download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
+    budget: float | None = Field(
+        None,
+        gt=0,
+        description="Time for the ranking, such as 90s, 10m or 1h: few images for all candidates, more for the better ones.",
+        json_schema_extra=option("Ranking"),
+    )
+    deep: int = Field(
+        3, ge=0, description="How many of the best get a probe of all layers together.", json_schema_extra=RANKING
+    )
+    slow_scores: bool = Field(
+        False, description="Compute NLEEP and PARC however long they take.", json_schema_extra=RANKING
+    )
+    top: int = Field(
+        0,
+        ge=0,
+        description="Really tune so many of the best and one control, and say how well each column foretold it.",
+        json_schema_extra=option("Ranking", flag="validate"),
+    )
+    methods: tuple[str, ...] = Field(
+        ("full",),
+        description="Tuning methods of --validate, separated by commas; the best by validation counts.",
+        json_schema_extra=option("Ranking", allowed=method_names),
+    )
+    epochs: int | None = Field(
+        None, ge=1, description="Passes of --validate over the training images.", json_schema_extra=RANKING
+    )
+    num_workers: int = Field(
+        0, ge=0, description="Processes that decode images that do not fit into memory.", json_schema_extra=MACHINE
+    )
+    feature_cache: bool = Field(
+        True,
+        description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
+        json_schema_extra=MACHINE,
+    )
+    seed: int = Field(0, ge=0, description="Seed of splits, folds and permutations.", json_schema_extra=MACHINE)
+    device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:N or mps.", json_schema_extra=MACHINE)
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="Precision of the forward pass.", json_schema_extra=MACHINE
+    )
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        return seconds_of(value) if isinstance(value, str) else value
+
+    @field_validator("models", mode="after")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise UsageError("no candidate is named", where="--models", remedy="name networks, separated by commas")
+        return value
+
+    @field_validator("methods", mode="after")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            find_method(name)
+        return value
+
+
+def seconds_of(text: str) -> float:
+    """A time span in seconds.
+
+    Raises:
+        UsageError: it is none.
+
+    Example:
+        >>> seconds_of("90s"), seconds_of("10m"), seconds_of("1.5h"), seconds_of("45")
+        (90.0, 600.0, 5400.0, 45.0)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    if found is None or found.group(2) not in _UNITS:
+        raise UsageError(f"{text!r} is no time span", where="--budget", remedy="write 90s, 10m or 1h")
+    return float(found.group(1)) * _UNITS[found.group(2)]
+
+
+def rank_settings(*sources: Mapping[str, Any], where: str = "settings") -> RankSettings:
+    """Settings from several mappings, later ones winning; values of None count as not given.
+
+    Raises:
+        UsageError: an unknown key or an invalid value; the near names or the allowed range are given.
+
+    Example:
+        >>> rank_settings({"data": "digits", "models": "resnet18, resnet34"}).models
+        ('resnet18', 'resnet34')
+    """
+    return build(RankSettings, *sources, where=where)
