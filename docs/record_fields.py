@@ -28,9 +28,10 @@ record = nctransfer.load_run("runs/digits-tf_efficientnet_lite0")
 print(record.best_method, record.best.test_accuracy, record.layers[-1].nc1)
 ```
 
-`load_run` gives a `Result` for `auto`, `tune` and `probe`, a `PretrainRecord` for `pretrain`, a `Summary` for a folder of
-several networks or seeds, a `StudyResult` for the paper's studies, and a `RankRecord` for `rank`. Results that an earlier
-version wrote are brought up to date in memory; a result of a later version, or one with an invalid value, is refused with the place of the value named.
+`load_run` gives a `Result` for `auto`, `tune` and `probe`, a `PretrainRecord` for `pretrain`, a `Summary` for a folder
+of several networks or seeds, a `StudyResult` for the paper's studies, and a `RankRecord` for `rank`. Results that an
+earlier version wrote are brought up to date in memory; a result of a later version, or one with an invalid value, is
+refused with the place of the value named.
 
 A number that is missing is `null`, and its reason stands in the same row: under `notes`, by the field's name, or in
 `cost_note` for time and memory of a step. A field without a default is always written; of the others, only those that the

@@ -248,7 +248,9 @@ def _repair(plain: dict[str, Any], loc: tuple[int | str, ...], kind: str, seen: 
         if isinstance(last, int) and last < len(holder):
             del holder[last]
         return
-    if len(loc) == 1 and seen[loc] > 1:
+    if len(loc) == 1 and seen[loc] > 1 and last not in _EMPTY:
+        holder.pop(last, None)
+    elif len(loc) == 1 and seen[loc] > 1:
         holder[last] = copy.deepcopy(_EMPTY.get(str(last)))
     elif kind == "extra_forbidden" or seen[loc] == 2:
         holder.pop(last, None)
