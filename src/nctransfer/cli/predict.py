@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..transfer.settings import TransferSettings
+from ..transfer import TransferSettings
 from .generate import with_settings
 
 __all__ = ["register"]

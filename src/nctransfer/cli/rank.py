@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..ranking.settings import RankSettings
+from ..ranking import RankSettings
 from .generate import with_settings
 from .options import Config, Data, Overwrite, Set, collect, out_option
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from ..errors import UsageError
 from ..settings import Settings, build, option
-from ..transfer.methods import find_method, method_names
+from ..transfer import METHOD_NAMES, find_method
 
 __all__ = ["RankSettings", "rank_settings", "seconds_of"]
 
@@ -100,7 +100,7 @@ class RankSettings(Settings):
     methods: tuple[str, ...] = Field(
         ("full",),
         description="Tuning methods of --validate, separated by commas; the best by validation counts.",
-        json_schema_extra=option("Ranking", allowed=method_names),
+        json_schema_extra=option("Ranking", allowed=lambda: METHOD_NAMES),
     )
     epochs: int | None = Field(
         None, ge=1, description="Passes of --validate over the training images.", json_schema_extra=RANKING
