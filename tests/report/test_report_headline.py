@@ -76,11 +76,15 @@ def test_headline(result: Callable, score: Callable) -> None:
 def test_a_layer_whose_probe_does_better_is_named(result: Callable, score: Callable) -> None:
     inner = LayerRow(name="blocks.4", dim=8, nc1=1.0, cdnv=1.0, probe_val_accuracy=0.95)
     outer = LayerRow(name="penultimate", dim=8, nc1=1.0, cdnv=1.0, probe_val_accuracy=0.85)
-    said = better_layer(result("linear", (inner, outer), linear=score("linear", 0.9)))
+    said = better_layer(result("scl", (inner, outer), scl=score("scl", 0.9)))
     assert "A linear probe of blocks.4 does better on held-out images (95.0 % against 90.0 %)" in said.replace(
         "\xa0", " "
     )
     assert "not the model that this run hands over" in said
+    both = result("linear", (inner, outer), linear=score("linear", 0.9))
+    assert "(95.0 % against 85.0 %)" in better_layer(both).replace("\xa0", " "), "judged as the inner layer is"
+    tried = score("linear", 0.9, val_accuracy=0.89)
+    assert better_layer(result("scl", (inner,), scl=score("scl", 0.9), **{"linear@blocks.4": tried})) == ""
     assert better_layer(result("linear", (outer,), linear=score("linear", 0.9))) == ""
     assert better_layer(result(None, (inner,))) == ""
 
@@ -98,7 +102,7 @@ def test_probe_headline_names_both_layers_when_they_differ(result: Callable) -> 
     second = LayerRow(name="b", dim=8, nc1=0.5, cdnv=1.0, probe_val_accuracy=0.7)
     said = probe_headline(result(None, (first, second)))
     assert "does best on the features of a: " in said
-    assert "50 validation images (NC1 1.00). The most collapsed features are those of b (NC1 0.500)." in said
+    assert "of the held-out images (NC1 1.00). The most collapsed features are those of b (NC1 0.500)." in said
     unscored = second.model_copy(update={"probe_val_accuracy": None})
     assert probe_headline(result(None, (unscored,))) == "The features of b are the most collapsed (NC1 0.500)."
     assert probe_headline(result(None)) == "This run measured no layer."

@@ -297,7 +297,7 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
         "frontier": [{"what": "probes", "seconds": 3.0, "accuracy": 0.8}],
         "members": [{"name": "linear"}, {"name": "linear@blocks.4"}],
     }
-    content["methods"]["linear@blocks.4"] = {**content["methods"]["linear"], "title": "Linear probe of blocks.4"}
+    content["methods"]["linear@blocks.4"] = {**content["methods"]["linear"], "phrase": "the probe of blocks.4"}
     content["best_method"] = "linear@blocks.4"
     said = _plain(read(make_folder(Result.model_validate(content))).text)
     for words in (
@@ -309,7 +309,7 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
         "88.0 % (85.0 to 90.0)",
         "probes 3.0 s 80.0 %",
         "linear, linear@blocks.4",
-        "Linear probe of blocks.4 was chosen on held-out images",
+        "The probe of blocks.4 was chosen on held-out images",
     ):
         assert words in said, words
     assert "Brier" not in said

@@ -26,6 +26,8 @@ _GLOSSARY = {
     "Numerical rank": "How many directions the features of a class really use.",
     "Linear probe": "A linear classifier trained on the features of a network that stays as it is. Cheap, and the "
     "yardstick for everything else.",
+    "Held-out images": "Images that the model in question was not trained on: the validation images or, where there are "
+    "few, each training image in its turn (cross-validation). Everything is chosen on them, and nothing on the test images.",
     "Layer fine-tuning": "One part of the network is trained together with a new classifier; the rest stays frozen.",
     "SCL fine-tuning": "Skip-connection layer fine-tuning: like layer fine-tuning, and the output of the trained part "
     "is also added straight to the last features, past the frozen layers between.",
@@ -38,10 +40,11 @@ _GLOSSARY = {
 }
 
 
-def glossary_section(terms: list[str] | None = None) -> Section:
-    """What the page's words mean; all of them, or those named."""
-    chosen = [(term, text) for term, text in _GLOSSARY.items() if terms is None or term in terms]
-    return Section("In plain words", [Glossary(chosen)])
+def glossary_section(terms: list[str] | None = None, more: dict[str, str] | None = None) -> Section:
+    """The meaning of the page's words: all of them, or those named, and ``more`` that are not among them."""
+    chosen = {term: text for term, text in _GLOSSARY.items() if terms is None or term in terms}
+    rest = [(term, text) for term, text in (more or {}).items() if term not in chosen]
+    return Section("In plain words", [Glossary([*chosen.items(), *rest])])
 
 
 _FEATURES = {"cold": "computed", "warm": "found on disk", "partly warm": "partly found on disk"}
@@ -88,7 +91,9 @@ def use_section(source: Source) -> Section:
     )
 
 
-def conditions_section(source: Source, record: Result | PretrainRecord | None = None) -> Section:
+def conditions_section(
+    source: Source, record: Result | PretrainRecord | None = None, title: str = "How this run was made"
+) -> Section:
     """Network, hardware, versions and configuration; a record of several runs gives no network."""
     environment = source.environment
     facts = _network(record.model, record.seed) if record else []
@@ -118,7 +123,7 @@ def conditions_section(source: Source, record: Result | PretrainRecord | None = 
     if source.config:
         text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
         blocks.append(Details("Configuration", [Code(text)]))
-    return Section("How this run was made", blocks)
+    return Section(title, blocks)
 
 
 def _network(model: ModelFacts, seed: int | None) -> list[tuple[str, str]]:

@@ -53,7 +53,7 @@ def depth(
         if has_accuracy:
             _line(axes[-1], accuracy, "s", INK, "-", "probe")
             percentages(axes[-1].yaxis)
-            axes[-1].set_title("Linear probe, validation accuracy (%)")
+            axes[-1].set_title("Linear probe, held-out accuracy (%)")
         _name_layers(axes[-1], names)
 
     legend = 0.2 * (positive(floor) + positive(tested)) if has_nc1 else 0.0

@@ -52,16 +52,22 @@ def better_layer(record: Result) -> str:
     best = best_method(record)
     if best is None:
         return ""
-    row = record.methods[best]
+    row, last = record.methods[best], record.layers[-1] if record.layers else None
     scored = [(layer.probe_val_accuracy, layer.name) for layer in record.layers if layer.probe_val_accuracy is not None]
     if not scored or row.val_accuracy is None:
         return ""
     accuracy, name = max(scored, key=lambda pair: pair[0])
-    if accuracy <= row.val_accuracy or name in best:
+    ours: float | None = row.val_accuracy
+    if tried := next((other for key, other in record.methods.items() if key.endswith(f"@{name}")), None):
+        # The layer's probe was a candidate itself, judged on the same images.
+        accuracy = tried.val_accuracy or 0.0
+    elif best == _BASELINE and last is not None and last.probe_val_accuracy is not None:
+        ours = last.probe_val_accuracy
+    if ours is None or accuracy <= ours or tried is row:
         return ""
     return (
-        f"A linear probe of {name} does better on held-out images ({percent(accuracy)} against "
-        f"{percent(row.val_accuracy)}), but it is not the model that this run hands over."
+        f"A linear probe of {name} does better on held-out images ({percent(accuracy)} against {percent(ours)}), but it "
+        "is not the model that this run hands over."
     )
 
 
@@ -89,11 +95,7 @@ def probe_headline(record: Result) -> str:
         nc1, lowest = min(collapsed, key=lambda pair: pair[0])
         return f"The features of {lowest.name} are the most collapsed (NC1 {significant(nc1)})."
     accuracy, top = max(scored, key=lambda pair: pair[0])
-    images = record.splits.validation
-    text = (
-        f"A linear probe does best on the features of {top.name}: {percent(accuracy)} of "
-        f"{f'{count(images)} ' if images else 'the '}validation images"
-    )
+    text = f"A linear probe does best on the features of {top.name}: {percent(accuracy)} of the held-out images"
     return text + _collapse_of(top, collapsed)
 
 

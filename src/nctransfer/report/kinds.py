@@ -34,7 +34,7 @@ def tuning_page(source: Source, record: Result) -> Page:
         data_section(record, warnings_of(source)),
         use_section(source),
         conditions_section(source, record),
-        glossary_section(),
+        glossary_section(more=_more_terms(record)),
     ]
     page = _page(source, record, headline(record), sections, tiles(record))
     more = better_layer(record)
@@ -57,7 +57,7 @@ def probe_page(source: Source, record: Result) -> Page:
             Tile(
                 "Penultimate NC1", significant(end.nc1), end.name if end.nc1 is not None else end.notes.get("nc1", "")
             ),
-            Tile("Its probe accuracy", percent(end.probe_val_accuracy), "validation images"),
+            Tile("Its probe accuracy", percent(end.probe_val_accuracy), "held-out images"),
         ]
     return _page(source, record, probe_headline(record), sections, numbers)
 
@@ -74,6 +74,12 @@ def pretrain_page(source: Source, record: PretrainRecord) -> Page:
         glossary_section(["NC1", "Neural collapse", "CDNV"]),
     ]
     return _page(source, record, pretrain_headline(record, final), sections, pretrain_tiles(record, final))
+
+
+def _more_terms(record: Result) -> dict[str, str]:
+    """The methods and metrics of this run that the glossary does not know, in their own words."""
+    terms = {row.title: f"What learns: {row.tunes}." for row in record.methods.values() if row.title and row.tunes}
+    return terms | {facts.title: sentence(facts.meaning) for facts in record.metrics.values() if facts.meaning}
 
 
 def _word(record: Result, nc1: float | None) -> str:

@@ -15,6 +15,7 @@ from .text import count, percent, significant
 __all__ = ["layers_section"]
 
 _MOST_NAMED = 5
+_LEAST_LAYERS = 5
 
 
 def layers_section(record: Result | PretrainRecord) -> Section:
@@ -159,14 +160,18 @@ def _lead(names: list[str], layers: Sequence[LayerRow]) -> str:
     if lowest and highest and lowest[1] == -highest[1]:
         parts.append(
             f"The most collapsed layer, {names[lowest[1]]} (NC1 {significant(lowest[0])}), is also the one on which a "
-            f"linear probe does best ({percent(highest[0])} of the validation images)."
+            f"linear probe does best ({percent(highest[0])} of the held-out images)."
         )
     else:
         if lowest:
             parts.append(f"The most collapsed layer is {names[lowest[1]]} (NC1 {significant(lowest[0])}).")
         if highest:
-            parts.append(f"A linear probe does best on {names[-highest[1]]} ({percent(highest[0])}, validation).")
+            parts.append(
+                f"A linear probe does best on {names[-highest[1]]} ({percent(highest[0])} of the held-out images)."
+            )
     line = line_through(nc1, accuracy)
+    if line and line.num_points < _LEAST_LAYERS:
+        line = None  # so few points lie near a line by chance
     if line and line.slope < 0 and line.r2 >= 0.5:
         parts.append(f"Layers that are more collapsed transfer better here ({describe(line)}), as the paper finds.")
     elif line and line.r2 >= 0.5:

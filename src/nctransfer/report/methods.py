@@ -65,6 +65,7 @@ def methods_section(record: Result) -> Section:
     histories = [
         Series(method_name(key, row), [epoch.val_accuracy for epoch in row.history], row.mark)
         for key, row in listed.items()
+        if len(row.history) > 1  # what is fitted has no curve
     ]
     first = min((row.history[0].epoch for row in listed.values() if row.history), default=0)
     longest = max((len(row.history) for row in listed.values()), default=0)
@@ -162,13 +163,20 @@ def _setup(listed: dict[str, MethodRow]) -> Table:
             row.tunes,
             row.unit or "",
             rate(row.learning_rate),
-            count(row.epochs) + (f" (best: {count(row.best_epoch)})" if row.best_epoch is not None else ""),
+            _epochs(row),
             row.why,
         ]
         for key, row in listed.items()
     ]
     columns = ["Method", "What learns", "Tuned unit", "Learning rate", "Epochs", "Why"]
     return Table(columns, body, "How each method was set up", frozenset({1, 2, 5}), stack=True)
+
+
+def _epochs(row: MethodRow) -> str:
+    """Epochs and the one that was kept; a dash for what is fitted and not trained by steps."""
+    if not row.epochs:
+        return DASH
+    return count(row.epochs) + (f" (best: {count(row.best_epoch)})" if row.best_epoch is not None else "")
 
 
 def _extras(listed: dict[str, MethodRow]) -> list[Block]:
@@ -263,8 +271,9 @@ def _verdict(listed: dict[str, MethodRow], best: str | None) -> str:
     close = [
         method_phrase(key, listed[key]) for key, other in others.items() if mine[0] <= other[1] and other[0] <= mine[1]
     ]
+    phrase = method_phrase(best, listed[best])
     text = (
-        f"{method_name(best, listed[best])} was chosen on held-out images; the test images played no part in the choice. On "
+        f"{phrase[:1].upper()}{phrase[1:]} was chosen on held-out images; the test images played no part in the choice. On "
         "them its 95\u00a0% interval "
     )
     if not close:

@@ -46,7 +46,7 @@ def summary_page(source: Source, record: Summary) -> Page:
     sections = [
         Section("Methods side by side", blocks),
         _runs_section(source, runs),
-        conditions_section(source),
+        conditions_section(source, title="How these runs were made"),
         glossary_section(),
     ]
     dataset = next((run.dataset for run in runs if run.dataset), "")
@@ -185,7 +185,7 @@ def _probed(runs: Sequence[SummaryRun]) -> str:
     accuracy, model, layer = max(found)
     return (
         f"Over {len(runs)} runs, a linear probe does best on {layer} of {model or 'the network'}: "
-        f"{percent(accuracy)} of the validation images."
+        f"{percent(accuracy)} of the held-out images."
     )
 
 
