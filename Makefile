@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 RUN := PYTHONWARNINGS=default $(BIN)
 
-.PHONY: venv demo test test-slow check clean
+.PHONY: venv demo test test-slow coverage check dist clean
 
 venv: $(STAMP)
 
@@ -27,11 +27,20 @@ test: venv
 test-slow: venv
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or gpu'
 
+coverage: venv
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow and not gpu' --cov --cov-report term
+
 check: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Wheel and source distribution, and the main job from the wheel in an empty environment, without extras and with them.
+dist: venv
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python tools/check_wheel.py dist
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

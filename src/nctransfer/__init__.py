@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .fronts import lazy_front
+from .version import __version__
 
 if TYPE_CHECKING:
     from .metrics import ClassStatistics, measure
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from .runs import load_run
     from .training import pretrain
     from .transfer import ImageClassifier, auto, predict, probe, tune
-
-__version__ = "0.1.0"
 
 __all__ = [
     "__version__",

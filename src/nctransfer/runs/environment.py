@@ -1,4 +1,4 @@
-"""What a run stood on: versions, processor, devices."""
+"""The environment of a run: versions, processor, devices."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..version import __version__
+
 __all__ = ["describe_environment"]
 
 _PACKAGES = (
-    "nctransfer",
     "torch",
     "torchvision",
     "timm",
@@ -31,7 +32,7 @@ def describe_environment() -> dict[str, Any]:
     """Versions, hardware and command line of this process, as plain values."""
     import torch
 
-    versions = {}
+    versions = {"nctransfer": __version__}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
