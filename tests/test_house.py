@@ -6,6 +6,8 @@ Which room may use which stands in pyproject.toml, where import-linter reads it.
 from __future__ import annotations
 
 import ast
+import importlib
+import json
 import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import nctransfer
 
 PACKAGE = Path(nctransfer.__file__).parent
+PUBLIC = json.loads((Path(__file__).parent / "public_names.json").read_text())
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
@@ -82,3 +85,9 @@ def test_the_architecture_page_names_what_is_there():
         and not list((root / "tests").rglob(name))
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("room", PUBLIC)
+def test_the_public_names_are_those_of_the_list(room):
+    added = set(importlib.import_module(room).__all__) ^ set(PUBLIC[room])
+    assert not added, f"write {sorted(added)} into tests/public_names.json (or out of it) and into CHANGELOG.md"
