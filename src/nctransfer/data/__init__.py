@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .files import find_images, image_files, read_image
     from .fingerprint import check_same_data
     from .images import Decoding, shown
+    from .joined import redraw_validation
     from .loaders import Batch, PixelLoader, pixels_of
     from .memory import bundle_from_arrays, bundle_from_files, bundle_from_object, bundle_from_torch
     from .named import NAMES, find_named, search_folders
@@ -33,6 +34,7 @@ __all__ = lazy_front(
         "files": ["find_images", "image_files", "read_image"],
         "fingerprint": ["check_same_data"],
         "images": ["Decoding", "shown"],
+        "joined": ["redraw_validation"],
         "loaders": ["Batch", "PixelLoader", "pixels_of"],
         "memory": ["bundle_from_arrays", "bundle_from_files", "bundle_from_object", "bundle_from_torch"],
         "named": ["NAMES", "find_named", "search_folders"],

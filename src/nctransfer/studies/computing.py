@@ -23,7 +23,13 @@ _CIRCUMSTANCES = ("date", "commit", "processor", "cores", "devices", "versions")
 
 
 def run_cells(
-    cells: Sequence[Cell], store: Store, *, device: str, deadline: Deadline, watch: Watch
+    cells: Sequence[Cell],
+    store: Store,
+    *,
+    device: str,
+    deadline: Deadline,
+    watch: Watch,
+    partial: tuple[str, ...] = (),
 ) -> list[dict[str, str]]:
     """Compute what is missing; what another process is computing is waited for.
 
@@ -33,6 +39,7 @@ def run_cells(
         device: ``auto``, ``cpu``, ``cuda``.
         deadline: Entered by the caller; asked after each cell.
         watch: Receives progress.
+        partial: Names of data sets of which some Parquet files may be missing.
 
     Returns:
         For each cell that failed its ``cell``, ``error`` and ``trace``; cells that need it are left out.
@@ -51,7 +58,7 @@ def run_cells(
                         "trace": "",
                     }
                 elif any(store.read(needed) is None for needed in cell.needs) or not _take(
-                    cell, store, device, watch, failures
+                    cell, store, device, watch, failures, partial
                 ):
                     waiting.append(cell)
                     continue
@@ -68,14 +75,21 @@ def _failed(cell: Cell, failures: dict[str, dict[str, str]]) -> str:
     return next(needed.kind for needed in cell.needs if needed.key in failures)
 
 
-def _take(cell: Cell, store: Store, device: str, watch: Watch, failures: dict[str, dict[str, str]]) -> bool:
+def _take(
+    cell: Cell,
+    store: Store,
+    device: str,
+    watch: Watch,
+    failures: dict[str, dict[str, str]],
+    partial: tuple[str, ...],
+) -> bool:
     """Compute a cell, or find it done; False where another process has it in hand."""
     folder = store.folder(cell)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FolderLock(folder):
             if store.read(cell) is None:
-                _compute(cell, store, device, watch)
+                _compute(cell, store, device, watch, partial)
     except LockedError:
         return False
     except PreemptedError as error:
@@ -89,7 +103,7 @@ def _take(cell: Cell, store: Store, device: str, watch: Watch, failures: dict[st
     return True
 
 
-def _compute(cell: Cell, store: Store, device: str, watch: Watch) -> None:
+def _compute(cell: Cell, store: Store, device: str, watch: Watch, partial: tuple[str, ...]) -> None:
     folder = store.folder(cell)
     stale = folder / "cell.json"
     if stale.is_file():
@@ -101,7 +115,7 @@ def _compute(cell: Cell, store: Store, device: str, watch: Watch) -> None:
     records = {needed.key: store.read(needed) for needed in cell.needs if needed.kind != "encoder"}
     values = {key: record["value"] for key, record in records.items() if record is not None}
     began = time.perf_counter()
-    value = compute(cell, folder, encoders, values, device, watch)
+    value = compute(cell, folder, encoders, values, device, watch, partial)
     seconds = max(time.perf_counter() - began, trained_seconds(folder / "run"))
     environment = describe_environment()
     kept = {name: environment[name] for name in _CIRCUMSTANCES}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data import NAMES, find_named, search_folders
+from ..data import NAMES, find_named
 from ..errors import NCTransferError
 from ..models import offline_weights
 from ..runs import Plan, duration
@@ -14,6 +14,7 @@ from .catalogue import cells_of, get_studies, minutes
 from .cells import Cell
 from .scale import Scale
 from .scales import get_scale
+from .sets import folder_of
 from .store import Store
 from .study import Study
 
@@ -50,7 +51,10 @@ def plan_studies(
         + (f"; to compute: {counted}" if counted else ""),
     ]
     lines += _by_study(chosen, level, seeds, {cell.key for cell in missing})
-    lines += [f"data: {name}, {_data_state(name)}" for name in sorted({cell.config["data"]["name"] for cell in cells})]
+    lines += [
+        f"data: {name}, {_data_state(name, level.partial)}"
+        for name in sorted({cell.config["data"]["name"] for cell in cells})
+    ]
     lines += [f"weights: {name}, {_weights_state(name)}" for name in _networks(cells)]
     return Plan(tuple(lines), 60 * minutes(missing, level), basis=f"estimated for {level.basis}")
 
@@ -79,15 +83,19 @@ def _networks(cells: Sequence[Cell]) -> list[str]:
     )
 
 
-def _data_state(name: str) -> str:
+def _data_state(name: str, partial: Sequence[str]) -> str:
     try:
         if name not in NAMES:
-            here = any((Path(folder) / name).is_dir() for folder in search_folders())
-            return "here" if here else f"missing: expected as {search_folders()[0] / name}"
-        find_named(name, download=False)
-    except NCTransferError:
-        return "not here; downloaded when it is needed"
-    return "here"
+            folder_of(name)
+            return "here"
+        found = find_named(name, download=False)
+    except NCTransferError as error:
+        return "not here; downloaded when it is needed" if name in NAMES else f"missing: expected as {error.where}"
+    lacking = [note for note in found.notes if "Parquet files are here" in note]
+    if not lacking:
+        return "here"
+    said = lacking[0].removeprefix("warning: ").rstrip(".")
+    return f"a part of it is here, which is enough at this scale ({said})" if name in partial else f"refused: {said}"
 
 
 def _weights_state(name: str) -> str:

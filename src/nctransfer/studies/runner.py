@@ -83,7 +83,7 @@ def run_studies(
                 launcher=launcher,
                 watch=watch,
             )
-        failures = run_cells(cells, store, device=device, deadline=deadline, watch=watch)
+        failures = run_cells(cells, store, device=device, deadline=deadline, watch=watch, partial=level.partial)
     records = stored(root)
     shown = {
         study.name: sorted(

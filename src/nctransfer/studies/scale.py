@@ -73,6 +73,7 @@ class Scale:
         khosla: Settings of SupCon as Khosla et al. train it, an arm of Table 1; none where empty.
         khosla_seeds: Seeds of that arm.
         seeds: Planned seeds by study; under the empty name those of the others.
+        partial: Names of data sets of which some Parquet files may be missing.
         unseeded: The scale before :meth:`at`; None where this is it.
     """
 
@@ -107,6 +108,7 @@ class Scale:
     seeds: Mapping[str, int] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     basis: str = "two processor cores"
+    partial: tuple[str, ...] = ()
     unseeded: Scale | None = None
 
     def at(self, seed: int) -> Scale:

@@ -127,4 +127,5 @@ MINI = Scale(
     # Khosla et al. (2020) at CIFAR's size: SimAugment's transforms, rate 0.5 for a batch of 1,024, here in proportion.
     khosla={"loss": "supcon", "head": "mlp", "head_layers": 2, "augment": 5, "batch_size": 256, "lr": 0.125},
     seeds={"": 5, "figure2": 3, "figure3": 3, "figure6": 3, "figure10": 3},
+    partial=("cifar10", "fashion_mnist"),
 )

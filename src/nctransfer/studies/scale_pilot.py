@@ -79,4 +79,5 @@ PILOT = Scale(
     ),
     images_per_second=550,
     further_sources={},
+    partial=("cifar10", "fashion_mnist"),
 )

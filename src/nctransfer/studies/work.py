@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 
-from ..data import AugmentSettings, DataBundle, narrow, open_dataset, search_folders
+from ..data import AugmentSettings
 from ..engine import Watch
-from ..errors import SetupError
 from ..probes import choose_probe
 from ..runs import Ledger
 from ..scores import NEEDS_SOURCE, SCORES, score_all
 from ..training import pretrain
 from ..transfer import Chooser, LayerFeatures, Workbench, measure_features, run_split, settings_from, train_method
 from .cells import Cell
+from .sets import open_set
 from .tuned import tune_by_protocol
 
-__all__ = ["compute", "open_data"]
+__all__ = ["compute"]
 
 _SCORES = [
     name for name in SCORES if name not in NEEDS_SOURCE and name not in ("nleep", "linear_probe")
@@ -29,7 +29,13 @@ _WITHOUT_MIRRORS = ("digits", "mnist")
 
 
 def compute(
-    cell: Cell, folder: Path, encoders: dict[str, Path], values: dict[str, Any], device: str, watch: Watch
+    cell: Cell,
+    folder: Path,
+    encoders: dict[str, Path],
+    values: dict[str, Any],
+    device: str,
+    watch: Watch,
+    partial: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Do the work of a cell.
 
@@ -40,16 +46,23 @@ def compute(
         values: Values of the other cells it needs, by key.
         device: ``auto``, ``cpu``, ``cuda``.
         watch: Receives progress.
+        partial: Names of data sets of which some Parquet files may be missing.
 
     Returns:
         The values, JSON-able.
     """
     config = cell.config
     if cell.kind == "encoder":
-        return _encoder(config, folder, device, watch)
+        return _encoder(config, folder, device, watch, partial)
     network = str(encoders.get(config["network"], config["network"]))
     bench = _bench(
-        network, str(sorted(config["data"].items())), config["seed"], config["image_size"], device, config.get("epochs")
+        network,
+        str(sorted(config["data"].items())),
+        config["seed"],
+        config["image_size"],
+        device,
+        config.get("epochs"),
+        partial,
     )
     bench.watch = watch
     if cell.kind == "transfer":
@@ -59,46 +72,11 @@ def compute(
     return _tuning(config, bench)
 
 
-def open_data(spec: dict[str, Any], seed: int) -> DataBundle:
-    """The data set that a cell names: ``name``, and optionally ``classes``, ``per_class``, ``test_per_class``, ``part``.
-
-    With a ``part`` the splits do not depend on the seed, so that parts have no image in common; ``validation`` is the fraction
-    of the training images that become the validation split.
-
-    Raises:
-        SetupError: it is not here; the message names the folder and the size.
-    """
-    name = spec["name"]
-    found: str | Path = name
-    if name == "mini_imagenet":
-        found = _image_folder("mini_imagenet", "100 classes of 600 images of 84 × 84 pixels or more, about 3 GB")
-    part, fraction = spec.get("part"), spec.get("validation", 0.2)
-    whole = open_dataset(found, seed=0 if part else seed, validation_fraction=fraction, check=False)
-    classes = spec.get("classes")
-    return narrow(
-        whole,
-        classes=None if classes is None else (classes[0], classes[1]),
-        per_class=spec.get("per_class"),
-        test_per_class=spec.get("test_per_class"),
-        part=None if part is None else (part[0], part[1]),
-    )
-
-
-def _image_folder(name: str, size: str) -> Path:
-    places = [Path(folder) / name for folder in search_folders()]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise SetupError(
-        f"{name} is not here",
-        where=str(places[0]),
-        remedy=f"put it there as a folder of class folders ({size}), or point NCTRANSFER_DATA to where it lies",
-    )
-
-
-def _encoder(config: dict[str, Any], folder: Path, device: str, watch: Watch) -> dict[str, Any]:
+def _encoder(
+    config: dict[str, Any], folder: Path, device: str, watch: Watch, partial: tuple[str, ...]
+) -> dict[str, Any]:
     settings = dict(config["settings"])
-    bundle = open_data(config["data"], config["seed"])
+    bundle = open_set(config["data"], config["seed"], partial)
     if bundle.name in _WITHOUT_MIRRORS:
         settings["augment_settings"] = AugmentSettings(flip=False)
     run = folder / "run"
@@ -144,7 +122,15 @@ def _records(folder: Path) -> list[dict[str, Any]]:
 
 
 @lru_cache(maxsize=1)
-def _bench(network: str, data: str, seed: int, image_size: int | None, device: str, epochs: int | None) -> Workbench:
+def _bench(
+    network: str,
+    data: str,
+    seed: int,
+    image_size: int | None,
+    device: str,
+    epochs: int | None,
+    partial: tuple[str, ...],
+) -> Workbench:
     """The bench of the last cell is kept: the next one often asks for the same features and starting probe."""
     import ast
 
@@ -160,7 +146,7 @@ def _bench(network: str, data: str, seed: int, image_size: int | None, device: s
             "download": not os.environ.get("NCTRANSFER_DATA"),
         }
     )
-    return Workbench(settings, bundle=open_data(spec, seed))
+    return Workbench(settings, bundle=open_set(spec, seed, partial))
 
 
 def _transfer(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:

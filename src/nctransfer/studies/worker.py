@@ -64,13 +64,14 @@ def work(text: str) -> int:
     """
     job = Job(**json.loads(text))
     store = Store(Path(job.root), accept_other_code=job.accept_other_code)
-    cells = cells_of(get_studies(job.names), get_scale(job.scale), job.seeds)
+    level = get_scale(job.scale)
+    cells = cells_of(get_studies(job.names), level, job.seeds)
     shares = groups(cells)
     own = in_order(cell for share in shares[job.place :: job.of] for cell in share)
     rest = [] if job.alone else [cell for cell in cells if cell not in set(own)]
     try:
         with Deadline(job.time_limit) as deadline:
-            run_cells([*own, *rest], store, device=job.device, deadline=deadline, watch=_Lines())
+            run_cells([*own, *rest], store, device=job.device, deadline=deadline, watch=_Lines(), partial=level.partial)
     except PreemptedError as error:
         print(error.line(), flush=True)
         return PreemptedError.exit_code
