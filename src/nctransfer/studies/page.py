@@ -45,7 +45,8 @@ def write_page(
         result = _joined(root, scale, made, failures)
         write_json(root / "environment.json", describe_environment())
         record = StudyResult.model_validate({"schema_version": SCHEMA_VERSION, **result})
-        write_json(root / "result.json", record.plain())
+        result = record.plain()
+        write_json(root / "result.json", result)
         write_report(root)
         write_text(root)
     return result
