@@ -65,7 +65,7 @@ def tuned(folder: Path, network: Path, method: str, **options: Any) -> str:
 
 def chosen(folder: Path, network: Path, **options: Any) -> str:
     """The hash of what every trial of a whole run found, and of what was chosen by it."""
-    run = nctransfer.auto("digits", str(network), out=folder, **{**SMALL, **options})
+    run = nctransfer.auto("digits", str(network), out=folder, methods=METHODS, **{**SMALL, **options})
     trials = [
         (trial["method"], trial["unit"], trial["learning_rate"], trial["val_accuracy"], trial["nc1"], trial["chosen"])
         for trial in run.trials

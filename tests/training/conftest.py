@@ -41,4 +41,4 @@ def tiny():
     }
 
 
-collect_ignore = ["killed_run.py", "two_processes.py"]
+collect_ignore = ["two_processes.py"]

@@ -12,7 +12,7 @@ import pytest
 
 from nctransfer.runs import sha256
 
-HERE = Path(__file__).parent
+SCRIPT = Path(__file__).parents[1] / "killed_run.py"
 WORDS = shlex.split(
     "pretrain digits --arch cifar_resnet20 --width 0.125 --image-size 8 --limit 120 --batch-size 30 --epochs 2 "
     "--augment 5 --save-every 3 --device cpu --loss supcon --head mlp --head-dim 8"
@@ -21,7 +21,7 @@ WORDS = shlex.split(
 
 def start(folder, moment="none", *more):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(HERE / "killed_run.py"), moment, *WORDS, "--out", str(folder), *more]
+    command = [sys.executable, str(SCRIPT), moment, "-", *WORDS, "--out", str(folder), *more]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -46,12 +46,12 @@ def test_the_paper_s_rate_is_one_period_of_sgdr():
     """Warm restarts by the published formula, at the settings of section 3: from the peak to a thousandth of it."""
     for step in range(1, 101):
         expected = sgdr(step - 1, 99, lr=0.1, min_lr=1e-4)
-        assert 0.1 * PAPER.rate(step, 100) == pytest.approx(expected, rel=1e-9)
+        assert PAPER.schedule(0.1).rate(step, 100, 1) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("optimizer", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
 def test_optimisers_hold_every_tuned_parameter_once(bench, optimizer, kind):
-    model = bench.fresh(METHODS["scl"], UNIT, PAPER)
+    model = bench.start.fresh(METHODS["scl"], UNIT, PAPER)
     made = dataclasses.replace(PAPER, optimizer=optimizer).make_optimizer(model.tuned_parameters(), 0.1)
     assert type(made) is kind
     held = [id(parameter) for group in made.param_groups for parameter in group["params"]]
@@ -60,19 +60,19 @@ def test_optimisers_hold_every_tuned_parameter_once(bench, optimizer, kind):
 
 def test_where_the_classifier_starts(bench):
     started = {
-        name: bench.fresh(METHODS["layer"], UNIT, dataclasses.replace(PAPER, classifier=name)).classifier
+        name: bench.start.fresh(METHODS["layer"], UNIT, dataclasses.replace(PAPER, classifier=name)).classifier
         for name in ("probe", "zero", "random")
     }
     assert not started["zero"].weight.any()
     assert not started["zero"].bias.any()
-    assert torch.equal(started["probe"].weight, torch.as_tensor(bench.start_probe.probe.weight).float())
+    assert torch.equal(started["probe"].weight, torch.as_tensor(bench.start.probe.probe.weight).float())
     bound = started["random"].in_features ** -0.5
     assert 0.5 * bound < started["random"].weight.abs().max() <= bound
 
 
 @pytest.mark.parametrize("scale", [0.0, 0.5, 1.0])
 def test_where_the_skip_starts(bench, scale):
-    model = bench.fresh(METHODS["scl"], UNIT, dataclasses.replace(PAPER, skip_scale=scale))
+    model = bench.start.fresh(METHODS["scl"], UNIT, dataclasses.replace(PAPER, skip_scale=scale))
     assert (model.skip.norm.weight == scale).all()
 
 
@@ -93,10 +93,10 @@ def test_batchnorm_statistics_move_where_they_may(bench, method, batchnorm):
 
 
 def test_moved_statistics_come_back_with_the_best_epoch(bench):
-    model = bench.fresh(METHODS["layer"], UNIT, dataclasses.replace(PAPER, batchnorm="trained"))
+    model = bench.start.fresh(METHODS["layer"], UNIT, dataclasses.replace(PAPER, batchnorm="trained"))
     kept = model.tuned_state()
     assert any("running_mean" in name for name in kept)
-    images = next(bench.loader("train").epoch(0)).images[:24]
+    images = next(bench.inputs.loader("train").epoch(0)).images[:24]
     model.train()
     model(images)
     model.load_tuned_state(kept)
@@ -115,10 +115,12 @@ def test_which_epoch_is_kept(bench, epoch):
 
 
 def test_a_skip_at_scale_zero_does_nothing_and_at_one_it_does(bench):
-    inputs = next(bench.loader("validation").epoch(0))
+    inputs = next(bench.inputs.loader("validation").epoch(0))
     shares = []
     for scale in (0.0, 1.0):
-        model = bench.fresh(METHODS["scl"], UNIT, dataclasses.replace(PAPER, skip_scale=scale, classifier="random"))
+        model = bench.start.fresh(
+            METHODS["scl"], UNIT, dataclasses.replace(PAPER, skip_scale=scale, classifier="random")
+        )
         assert model.cut(inputs.images[:2])
         said = model_mechanism(model, model.prefix(inputs.images), inputs.labels)
         shares.append(said["skip_share"])
@@ -129,7 +131,7 @@ def test_a_skip_at_scale_zero_does_nothing_and_at_one_it_does(bench):
 
 
 def test_methods_without_a_skip_have_no_mechanism(bench):
-    model = bench.fresh(METHODS["layer"], UNIT, PAPER)
+    model = bench.start.fresh(METHODS["layer"], UNIT, PAPER)
     assert model_mechanism(model, torch.zeros(2, 3), torch.zeros(2)) == {}
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from ..errors import PreemptedError
 from ..runs import Result, Summary, Verb
 from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
 
-__all__ = ["launch", "print_result", "stop"]
+__all__ = ["launch", "print_result"]
 
 
 def launch(
@@ -37,15 +35,10 @@ def launch(
         for job in jobs:
             console.print(plan_run(job, kind).text(), markup=False, highlight=False)
         return
-    signal.signal(signal.SIGTERM, stop)
     folder = out or Path("runs") / default_name(kind, jobs)
     result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())
     print_result(console, result.record)
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
-
-
-def stop(number: int, frame: object) -> None:
-    raise PreemptedError("told to stop", where="SIGTERM", remedy="finished steps are kept; go on with --resume")
 
 
 def _jobs(data: str, models: list[str] | None, sources: list[dict[str, Any]], seeds: int) -> list[TransferSettings]:

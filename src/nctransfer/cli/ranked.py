@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from ..engine import StopRequest
 from ..errors import UsageError
 from ..ranking import RankResult, auto_ranked, find_candidates, rank_settings, run_rank, seconds_of
 from ..runs import RankValue
 from ..transfer import settings_from
-from .launch import print_result, stop
+from .launch import print_result
 from .progress import TerminalWatch
 
 __all__ = ["auto_of_best", "print_ranking", "run_ranking"]
@@ -61,10 +61,10 @@ def auto_of_best(
         console.print(f"rank {found}; then tune the best", markup=False, highlight=False)
         return
     folder = out or Path("runs") / f"{Path(data.replace(':', '-')).name}-best-of-{len(names)}"
-    signal.signal(signal.SIGTERM, stop)
-    ranked, run = auto_ranked(
-        names, settings, folder, budget=seconds, resume=resume, overwrite=overwrite, watch=TerminalWatch()
-    )
+    with StopRequest() as stop, stop.at_once():
+        ranked, run = auto_ranked(
+            names, settings, folder, budget=seconds, resume=resume, overwrite=overwrite, watch=TerminalWatch()
+        )
     print_ranking(ranked)
     print_result(console, run.record)
     console.print(f"report: {folder / 'tuned' / 'report.html'}", markup=False, highlight=False)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
     from .schedules import SGDR, Constant, Schedule, WarmupCosine, cosine_factor, sgdr
     from .task import Moment, Task
-    from .trackers import TRACKERS, Listener, make_trackers
+    from .trackers import TRACKERS, Listener, check_trackers, make_trackers
     from .watch import Watch
 
 __all__ = lazy_front(
@@ -40,7 +40,7 @@ __all__ = lazy_front(
         "runtime": ["Runtime"],
         "schedules": ["SGDR", "Constant", "Schedule", "WarmupCosine", "cosine_factor", "sgdr"],
         "task": ["Moment", "Task"],
-        "trackers": ["TRACKERS", "Listener", "make_trackers"],
+        "trackers": ["TRACKERS", "Listener", "check_trackers", "make_trackers"],
         "watch": ["Watch"],
     },
 )

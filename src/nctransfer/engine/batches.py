@@ -129,7 +129,9 @@ class CachedBatches:
             world_size=self.world_size,
         ):
             indices = torch.from_numpy(rows)
-            yield Batch(self.inputs[indices], self.labels[indices], indices)
+            # A slice is a view in the tensor's own layout; nothing is copied.
+            taken = indices if self.shuffle else slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0)
+            yield Batch(self.inputs[taken], self.labels[taken], indices)
 
 
 def device_batches(loader: PixelLoader, device: torch.device, epoch: int = 0, start: int = 0) -> Iterator[Batch]:

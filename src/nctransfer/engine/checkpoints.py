@@ -23,6 +23,7 @@ class Checkpoints:
     Args:
         folder: Where they lie.
         keep: How many of the newest stay.
+        remedy: What to do when all of them are damaged.
 
     Example:
         >>> import tempfile
@@ -33,8 +34,8 @@ class Checkpoints:
         ([2, 3], [3.0, 3.0])
     """
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
-        self.folder, self.keep = Path(folder), keep
+    def __init__(self, folder: Path, keep: int = 2, remedy: str = "start anew with --overwrite") -> None:
+        self.folder, self.keep, self.remedy = Path(folder), keep, remedy
 
     def steps(self) -> list[int]:
         """The steps of which a complete pair of files lies there, in rising order. Whether they are sound is open."""
@@ -70,7 +71,7 @@ class Checkpoints:
                 warnings.warn(f"passed over a damaged checkpoint: {error}", UserWarning, stacklevel=2)
         if last is not None:
             raise CheckpointError(
-                "every checkpoint of the run is damaged", where=str(self.folder), remedy="start anew with --overwrite"
+                "every checkpoint of the run is damaged", where=str(self.folder), remedy=self.remedy
             ) from last
         return None
 

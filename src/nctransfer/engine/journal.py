@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..runs import RunFolder, write_bytes
@@ -18,16 +18,21 @@ class Journal:
     Args:
         run: The run folder.
         listeners: Told each record.
-        keep_until: Step of the checkpoint that the run goes on from. Records of later steps are taken out of the file:
-            the steps will be taken again.
+        keep: Says of a record whether it stays. Those of steps after the checkpoint that the run goes on from are taken
+            out of the file: the steps will be taken again.
         write: Whether this process writes at all.
     """
 
     def __init__(
-        self, run: RunFolder, listeners: Sequence[Listener] = (), *, keep_until: int = 0, write: bool = True
+        self,
+        run: RunFolder,
+        listeners: Sequence[Listener] = (),
+        *,
+        keep: Callable[[dict[str, Any]], bool],
+        write: bool = True,
     ) -> None:
         self.run, self.listeners, self.writes = run, listeners, write
-        self.records = [record for record in run.metrics() if record.get("step", 0) <= keep_until]
+        self.records = [record for record in run.metrics() if keep(record)]
         if write and (run.path / "metrics.jsonl").is_file():
             lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in self.records)
             write_bytes(run.path / "metrics.jsonl", lines.encode())

@@ -57,6 +57,14 @@ def train(task: Task, batches: Batches, plan: Plan, runtime: Runtime, hooks: Hoo
     try:
         loop.restore()
         loop.run()
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+            raise
+        raise SetupError(
+            f"torch.compile cannot be used here: {(str(error).splitlines() or [''])[0]}",
+            where="--compile",
+            remedy="install a C++ compiler that torch can use, or leave out --compile",
+        ) from error
     finally:
         runtime.release()
     return Trained(loop.step, loop.seconds)
@@ -193,12 +201,6 @@ class Loop:
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise self._out_of_memory() from error
-            if type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
-                raise SetupError(
-                    f"torch.compile cannot be used here: {(str(error).splitlines() or [''])[0]}",
-                    where="--compile",
-                    remedy="install a C++ compiler that torch can use, or leave out --compile",
-                ) from error
             raise
         self.task.after_step(moment)
         self.step += 1

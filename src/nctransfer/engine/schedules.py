@@ -49,7 +49,7 @@ class SGDR:
 
 @dataclass(frozen=True)
 class WarmupCosine:
-    """A linear rise over the fraction ``warmup`` of all steps, then half a cosine down to 0.
+    """A linear rise over the fraction ``warmup`` of all steps, then half a cosine down to the fraction ``floor`` of the rate.
 
     Example:
         >>> [round(WarmupCosine(0.1, 0.2).rate(step, 5, 2), 3) for step in (0, 1, 6)]
@@ -58,9 +58,11 @@ class WarmupCosine:
 
     lr: float
     warmup: float = 0.1
+    floor: float = 0.0
 
     def rate(self, step: int, per_epoch: int, epochs: int) -> float:
-        return self.lr * cosine_factor(step, max(1, per_epoch * epochs), self.warmup)
+        factor = cosine_factor(step, max(1, per_epoch * epochs), self.warmup)
+        return self.lr * (self.floor + (1 - self.floor) * factor)
 
 
 def sgdr(

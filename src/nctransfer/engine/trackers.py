@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 from ..errors import SetupError, UsageError, near_names
 
-__all__ = ["TRACKERS", "Listener", "make_trackers"]
+__all__ = ["TRACKERS", "Listener", "check_trackers", "make_trackers"]
 
 
 class Listener(Protocol):
@@ -23,16 +23,25 @@ class Listener(Protocol):
         ...
 
 
-def make_trackers(names: tuple[str, ...], folder: Path, config: dict[str, Any]) -> list[Listener]:
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse names of trackers that do not exist.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    for name in names:
+        if name not in TRACKERS:
+            raise UsageError(f"unknown tracker {name!r}", where="--tracker", remedy=near_names(name, tuple(TRACKERS)))
+
+
+def make_trackers(names: Sequence[str], folder: Path, config: dict[str, Any]) -> list[Listener]:
     """The trackers of these names, each writing under ``folder`` where it writes locally.
 
     Raises:
         UsageError: a name is unknown.
         SetupError: its package is not installed.
     """
-    for name in names:
-        if name not in TRACKERS:
-            raise UsageError(f"unknown tracker {name!r}", where="--tracker", remedy=near_names(name, tuple(TRACKERS)))
+    check_trackers(names)
     return [TRACKERS[name](folder, config) for name in names]
 
 
@@ -60,7 +69,8 @@ class WandbTracker:
         self._run = _need("wandb").init(project="nctransfer", name=folder.name, dir=str(folder), config=config)
 
     def __call__(self, record: dict[str, Any]) -> None:
-        self._run.log(scalars(record), step=record["epoch"])
+        # Its steps may only rise, and the epochs of each tuning method begin anew.
+        self._run.log(scalars(record), step=None if "method" in record else record["epoch"])
 
     def close(self) -> None:
         self._run.finish()
@@ -96,14 +106,17 @@ TRACKERS: dict[str, Callable[[Path, dict[str, Any]], Listener]] = {
 
 
 def scalars(record: dict[str, Any]) -> dict[str, float]:
-    """The numbers of a record, without the epoch and the step that they belong to.
+    """The numbers of a record, without the epoch and the step that they belong to; those of a method under its name.
 
     Example:
         >>> scalars({"epoch": 1, "step": 9, "nc1": 0.5, "layers": []})
         {'nc1': 0.5}
+        >>> scalars({"method": "scl", "epoch": 1, "step": 9, "train_loss": 0.5})
+        {'scl/train_loss': 0.5}
     """
+    prefix = f"{record['method']}/" if "method" in record else ""
     return {
-        name: float(value)
+        prefix + name: float(value)
         for name, value in record.items()
         if isinstance(value, int | float) and name not in ("epoch", "step")
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,13 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: str | Path, *, config: dict[str, Any], resume: bool = False, overwrite: bool = False
+        cls,
+        path: str | Path,
+        *,
+        config: dict[str, Any],
+        resume: bool = False,
+        overwrite: bool = False,
+        free: Collection[str] = (),
     ) -> RunFolder:
         """Make the folder (or reopen it), take its lock, and write the configuration and the environment.
 
@@ -56,6 +63,7 @@ class RunFolder:
             path: The folder; its parents are made.
             config: What the run was asked to do, JSON-able. With ``resume`` it must equal the stored one.
             resume: Go on with a run that stands there.
+            free: Keys of ``config`` that may differ from the stored one, because the result does not hang on them.
             overwrite: Remove a *run* that stands there. A folder that holds anything else is never removed.
 
         A run that is refused before it has computed anything (a misspelt layer, data that cannot be read) leaves the disk
@@ -78,13 +86,13 @@ class RunFolder:
                 remedy="choose another --out",
             ) from error
         try:
-            run._prepare(config, resume, overwrite)
+            run._prepare(config, resume, overwrite, free)
         except BaseException:
             run._lock.release()
             raise
         return run
 
-    def _prepare(self, config: dict[str, Any], resume: bool, overwrite: bool) -> None:
+    def _prepare(self, config: dict[str, Any], resume: bool, overwrite: bool, free: Collection[str]) -> None:
         present = [entry.name for entry in self.path.iterdir() if entry.name not in _NO_CONTENT]
         stored = self._read("config.json")
         if present and overwrite and not resume:
@@ -100,8 +108,9 @@ class RunFolder:
             raise self._occupied(stored, config)
         self._began_empty, self._writes = not present, True
         plain = to_plain(config)
-        if stored is not None and stored != plain:
-            changed = sorted(key for key in {*stored, *plain} if stored.get(key) != plain.get(key))
+        changed = [] if stored is None else [key for key in {*stored, *plain} if stored.get(key) != plain.get(key)]
+        changed = sorted(set(changed).difference(free))
+        if changed:
             if "verb" in changed:
                 raise self._occupied(stored, config)
             raise UsageError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..transfer import (
     Choice,
@@ -70,20 +69,16 @@ def tune_by_protocol(config: dict[str, Any], bench: Workbench, like: dict[str, A
     }
 
 
-def _labels(bench: Workbench, split: str) -> Tensor:
-    return torch.from_numpy(bench.bundle.splits()[split].labels).to(bench.runtime.device)
-
-
 def _accuracy(bench: Workbench, model: TunedNetwork, split: str) -> float:
-    kept = bench.cached_inputs(model, split)
+    kept = bench.inputs.cached(model, split)
     if kept is not None:
-        return cached_accuracy(model, kept, _labels(bench, split), bench.runtime)
-    logits, labels, _ = run_split(model, bench.loader(split), bench.runtime)
+        return cached_accuracy(model, kept, bench.inputs.labels(split), bench.runtime)
+    logits, labels, _ = run_split(model, bench.inputs.loader(split), bench.runtime)
     return float((logits.argmax(1) == labels).float().mean())
 
 
 def _collapse(bench: Workbench, model: TunedNetwork) -> dict[str, Any]:
-    _, _, features = run_split(model, bench.loader("train"), bench.runtime, layers=bench.measured_layers)
+    _, _, features = run_split(model, bench.inputs.loader("train"), bench.runtime, layers=bench.measured_layers)
     after = measure_features(features, bench.num_classes, permutations=0)
     return {"nc1": after[-1].nc1, "layers": [{"name": layer.name, "nc1": layer.nc1} for layer in after]}
 
@@ -92,6 +87,6 @@ def _mechanism(bench: Workbench, model: TunedNetwork) -> dict[str, Any]:
     """On the validation images, since the test images are there for the accuracy alone."""
     if model.skip is None:
         return {}
-    kept = bench.cached_inputs(model, "validation")
+    kept = bench.inputs.cached(model, "validation")
     assert kept is not None, "a unit that is tuned alone can be cut at"
-    return model_mechanism(model, kept, _labels(bench, "validation"))
+    return model_mechanism(model, kept, bench.inputs.labels("validation"))

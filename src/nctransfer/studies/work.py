@@ -175,8 +175,8 @@ def _probe(name: str, train: LayerFeatures, validation: LayerFeatures, test: Lay
 def _tuning(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
     choice = Chooser(bench, Ledger(None)).choose(config["method"], config["unit"])
     model, outcome = train_method(bench, config["method"], choice)
-    logits, labels, _ = run_split(model, bench.loader("test"), bench.runtime)
-    _, _, trained = run_split(model, bench.loader("train"), bench.runtime, layers=bench.measured_layers)
+    logits, labels, _ = run_split(model, bench.inputs.loader("test"), bench.runtime)
+    _, _, trained = run_split(model, bench.inputs.loader("train"), bench.runtime, layers=bench.measured_layers)
     after = measure_features(trained, bench.num_classes, permutations=0)
     tuned, total = model.count_parameters()
     return {

@@ -279,7 +279,13 @@ class PretrainRun:
         return journals[0]
 
     def _open_journal(self, listeners: Sequence[Listener], step: int) -> Journal:
-        return Journal(self.run, listeners, keep_until=step, write=self.runtime.is_main)
+        """The journal without the records of steps that will be taken again."""
+        return Journal(
+            self.run,
+            listeners,
+            keep=lambda record: record.get("step", 0) <= step,
+            write=self.runtime.is_main,
+        )
 
     def _record(self, record: dict[str, Any], journal: Journal) -> None:
         """Complete an epoch's record by what is measured after it, and write it down. Epoch 0 is before training."""

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from ..fronts import lazy_front
 
 if TYPE_CHECKING:
-    from ..engine import Watch
+    from ..engine import Diverged, Watch
     from .api import auto, probe, tune
     from .choose import Choice, Chooser
     from .estimator import ImageClassifier
     from .evaluate import cached_accuracy, run_split
     from .features import LayerFeatures, extract_features, measure_features
-    from .fitting import Diverged, FitOutcome
     from .grid import run_grid
     from .handover import load_classifier, save_classifier
     from .layer_collapse import layer_collapse
     from .mechanism import model_mechanism
     from .methods import METHODS, TuningMethod, find_method, register
+    from .opening import open_data
     from .plan import plan_run
     from .predict import predict
     from .prediction import Prediction, decoding_of, predict_paths
@@ -26,24 +26,25 @@ if TYPE_CHECKING:
     from .result import RunResult
     from .run import run_transfer
     from .settings import METHOD_NAMES, TransferSettings, settings_from
+    from .task import FitOutcome
     from .tuned import TunedNetwork
     from .tuning import train_method
-    from .workbench import Workbench, open_data
+    from .workbench import Workbench
 
 __all__ = lazy_front(
     __name__,
     {
         "api": ["Watch", "auto", "probe", "tune"],
-        "choose": ["Choice", "Chooser"],
+        "choose": ["Choice", "Chooser", "Diverged"],
         "evaluate": ["cached_accuracy", "run_split"],
         "features": ["LayerFeatures", "extract_features", "measure_features"],
-        "fitting": ["Diverged", "FitOutcome"],
         "estimator": ["ImageClassifier"],
         "grid": ["run_grid"],
         "handover": ["load_classifier", "save_classifier"],
         "layer_collapse": ["layer_collapse"],
         "mechanism": ["model_mechanism"],
         "methods": ["METHODS", "TuningMethod", "find_method", "register"],
+        "opening": ["open_data"],
         "plan": ["plan_run"],
         "predict": ["predict"],
         "prediction": ["Prediction", "decoding_of", "predict_paths"],
@@ -51,8 +52,9 @@ __all__ = lazy_front(
         "result": ["RunResult"],
         "run": ["run_transfer"],
         "settings": ["METHOD_NAMES", "TransferSettings", "settings_from"],
+        "task": ["FitOutcome"],
         "tuned": ["TunedNetwork"],
         "tuning": ["train_method"],
-        "workbench": ["Workbench", "open_data"],
+        "workbench": ["Workbench"],
     },
 )

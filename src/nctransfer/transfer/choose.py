@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..engine import Batches, Diverged
 from ..errors import DataError
 from ..metrics import nc1
 from ..runs import Ledger
-from .batches import AugmentedPixels
 from .evaluate import cached_accuracy, run_split, tuned_features
-from .fitting import Diverged, Fit, FitOutcome, fit
+from .fitting import fit
 from .methods import METHODS, find_method
+from .task import TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
-__all__ = ["TRIAL_EPOCHS", "Choice", "Chooser", "pick_unit", "trial_images", "whole_accuracy"]
+__all__ = ["TRIAL_EPOCHS", "Choice", "Chooser", "pick_unit", "trial_images", "validation_accuracy", "whole_accuracy"]
 
 _STEP = 3.0
 _FURTHEST = 3
@@ -51,7 +52,7 @@ class Chooser:
 
     def __init__(self, bench: Workbench, ledger: Ledger) -> None:
         self.bench, self.ledger = bench, ledger
-        self.rows = bench.trial_rows(trial_images(len(bench.bundle.train)))
+        self.rows = bench.inputs.trial_rows(trial_images(len(bench.bundle.train)))
         # Half the batch, twice the steps: a trial of very few steps favours whatever changes the network least.
         self.batch_size = max(2, bench.settings.batch_size // 2)
         self.trials: list[dict[str, Any]] = []
@@ -118,20 +119,36 @@ class Chooser:
 
     def _run(self, method: str, unit: str | None, rate: float) -> dict[str, Any]:
         bench = self.bench
-        model = bench.fresh(METHODS[method], unit)
+        model = bench.start.fresh(METHODS[method], unit)
         epochs = min(TRIAL_EPOCHS, bench.epochs)
-        plan = Fit(rate, epochs, bench.protocol)
         kept = self._kept(model, unit)
+        task = TuningTask(
+            model,
+            rate,
+            bench.protocol,
+            validate=lambda tuned: validation_accuracy(tuned, bench, kept and kept[1]),
+            from_cut=kept is not None,
+            keep_best=False,
+        )
+        if kept is not None:
+            batches: Batches = bench.inputs.cached_batches(kept[0], self.rows, batch_size=self.batch_size)
+        else:
+            batches = bench.inputs.pixel_batches(1, rows=self.rows, batch_size=self.batch_size)
         try:
-            if kept is not None:
-                outcome = self._fit_cached(model, plan, kept)
-                features = tuned_features(model, kept[0], bench.runtime)
-            else:
-                outcome = self._fit_whole(model, plan)
-                _, _, taken = run_split(model, bench.loader("train", subset=self.rows), bench.runtime)
-                features = taken.penultimate
+            outcome = fit(
+                task,
+                batches,
+                tuning_plan(task, epochs, seed=bench.settings.seed, accumulation=bench.settings.accumulation),
+                bench.runtime,
+                stop=bench.stop,
+            )
         except Diverged:
             return {"epochs": epochs, "val_accuracy": None, "nc1": None, "note": "the loss was not finite"}
+        if kept is not None:
+            features = tuned_features(model, kept[0], bench.runtime, stop=bench.stop)
+        else:
+            loader = bench.inputs.loader("train", subset=self.rows)
+            features = run_split(model, loader, bench.runtime, stop=bench.stop)[2].penultimate
         # Both at the last epoch: what counts is where this unit and rate lead, not where they passed.
         return {
             "epochs": epochs,
@@ -142,37 +159,14 @@ class Chooser:
     def _kept(self, model: TunedNetwork, unit: str | None) -> tuple[torch.Tensor, torch.Tensor] | None:
         if model.method.whole:
             return None
+        inputs = self.bench.inputs
         if unit not in self._inputs:
-            train = self.bench.cached_inputs(model, "train", self.rows)
-            validation = self.bench.cached_inputs(model, "validation") if train is not None else None
+            train = inputs.cached(model, "train", self.rows)
+            validation = inputs.cached(model, "validation") if train is not None else None
             self._inputs[unit] = None if train is None or validation is None else (train, validation)
         elif self._inputs[unit] is not None:
-            model.cut(next(self.bench.loader("validation").epoch(0)).images[:2].to(self.bench.runtime.device))
+            model.cut(inputs.sample("validation"))
         return self._inputs[unit]
-
-    def _fit_cached(self, model: TunedNetwork, plan: Fit, kept: tuple[torch.Tensor, torch.Tensor]) -> FitOutcome:
-        bench = self.bench
-        labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
-        return fit(
-            model,
-            bench.cached_batches(kept[0], self.rows, batch_size=self.batch_size),
-            lambda tuned: cached_accuracy(tuned, kept[1], labels, bench.runtime),
-            plan,
-            bench.runtime,
-            from_cut=True,
-            keep_best=False,
-        )
-
-    def _fit_whole(self, model: TunedNetwork, plan: Fit) -> FitOutcome:
-        bench = self.bench
-        batches = AugmentedPixels(
-            bench.loader("train", shuffle=True, subset=self.rows, batch_size=self.batch_size),
-            1,
-            bench.augmentation[1],
-            bench.settings.seed,
-            bench.runtime.device,
-        )
-        return fit(model, batches, lambda tuned: whole_accuracy(tuned, bench), plan, bench.runtime, keep_best=False)
 
 
 def trial_images(num_train: int) -> int:
@@ -185,9 +179,16 @@ def trial_images(num_train: int) -> int:
     return min(num_train, max(384, min(1024, num_train // 3)))
 
 
+def validation_accuracy(model: TunedNetwork, bench: Workbench, kept: torch.Tensor | None = None) -> float:
+    """Accuracy on the validation split, from tensors taken at the cut where there are any, else from its pixels."""
+    if kept is None:
+        return whole_accuracy(model, bench)
+    return cached_accuracy(model, kept, bench.inputs.labels("validation"), bench.runtime, stop=bench.stop)
+
+
 def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validation") -> float:
     """Accuracy on a split, from its pixels."""
-    logits, labels, _ = run_split(model, bench.loader(split), bench.runtime)
+    logits, labels, _ = run_split(model, bench.inputs.loader(split), bench.runtime, stop=bench.stop)
     return float((logits.argmax(1) == labels).float().mean())
 
 

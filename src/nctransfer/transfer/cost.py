@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.nn import functional
 
+from ..engine import CachedBatches, Loop, Runtime
 from ..models import Network
 from .methods import TuningMethod
+from .task import TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
@@ -53,6 +54,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         bench.num_classes,
         batch,
         str(bench.runtime.device),
+        bench.runtime.precision,
         torch.get_num_threads(),
     )
     process = context.Process(target=_child, args=arguments, daemon=True)
@@ -113,17 +115,24 @@ def _child(
     classes: int,
     batch: int,
     device: str,
+    precision: str,
     threads: int,
 ) -> None:
     torch.set_num_threads(threads)
     network: Network = pickle.loads(content)
     model = TunedNetwork(network.optimise_layout(), method, unit, classes, layers).to(device)
-    sender.send(json.dumps(measure_step(model, batch)))
+    sender.send(json.dumps(measure_step(model, batch, runtime=Runtime(device, precision))))
     sender.close()
 
 
-def measure_step(model: TunedNetwork, batch: int, steps: int = _STEPS) -> StepCost:
-    """Time and memory of training steps of ``model`` in this process, on random pixels.
+def measure_step(model: TunedNetwork, batch: int, steps: int = _STEPS, runtime: Runtime | None = None) -> StepCost:
+    """Time and memory of training steps of ``model`` in this process, on random pixels: those of the training loop.
+
+    Args:
+        model: On its device.
+        batch: Images of a step.
+        steps: Number of steps, the first of which is not counted.
+        runtime: Device and precision; a new one of the model's device, in fp32, where left out.
 
     Returns:
         ``seconds_per_step`` (median after a first step), ``peak_memory_bytes`` (largest resident memory of the process,
@@ -133,20 +142,21 @@ def measure_step(model: TunedNetwork, batch: int, steps: int = _STEPS) -> StepCo
     size = model.network.size
     images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, device=device)
     labels = torch.randint(0, model.num_classes, (batch,), device=device)
-    parameters = list(model.tuned_parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=1e-6)
+    batches = CachedBatches(images, labels, batch_size=batch, shuffle=False)
+    task = TuningTask(model, 1e-6, validate=lambda tuned: 0.0)
+    loop = Loop(task, batches, tuning_plan(task, epochs=steps), runtime or Runtime(str(device)))
+    (whole,) = batches.epoch(0)
     model.train()
     before = _reset_peak(device)
     seconds = []
     for _ in range(steps):
         started = time.perf_counter()
-        optimizer.zero_grad(set_to_none=True)
-        functional.cross_entropy(model(images), labels).backward()
-        optimizer.step()
+        loop.take_step(whole)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - started)
     peak = _peak(device)
+    loop.runtime.release()
     return {
         "seconds_per_step": statistics.median(seconds[1:]),
         "peak_memory_bytes": peak,

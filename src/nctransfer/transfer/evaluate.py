@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from ..data import PixelLoader
-from ..engine import Runtime, halving
+from ..engine import CachedBatches, Runtime, StopRequest, read_split
 from ..models import PENULTIMATE
 from .features import LayerFeatures
 from .tuned import TunedNetwork
 
 __all__ = ["cached_accuracy", "run_split", "tuned_features"]
+
+_BATCH = 256
 
 
 def run_split(
@@ -22,7 +23,8 @@ def run_split(
     loader: PixelLoader,
     runtime: Runtime,
     *,
-    layers: tuple[str, ...] | list[str] = (),
+    layers: Sequence[str] = (),
+    stop: StopRequest | None = None,
     advance: Callable[[int], None] = lambda parts: None,
 ) -> tuple[Tensor, Tensor, LayerFeatures]:
     """(logits (N, K), labels (N,), features) of a split in its own order, all on the CPU.
@@ -30,47 +32,45 @@ def run_split(
     The features are those of ``layers`` and, last, what the classifier sees.
     """
     model.eval()
-    total = len(loader.split)
-    kept: dict[str, Tensor] = {}
-    labels = torch.zeros(total, dtype=torch.int64)
 
     def forward(images: Tensor) -> dict[str, Tensor]:
-        with torch.inference_mode(), runtime.autocast(), model.network.taps(layers) as taps:
+        with model.network.taps(layers) as taps:
             penultimate, logits = model.read(images)
         return {**{name: taps.features[name] for name in layers}, PENULTIMATE: penultimate, "logits": logits}
 
-    for batch in loader.epoch(0):
-        for name, values in halving(forward, batch.images.to(runtime.device)).items():
-            if name not in kept:
-                kept[name] = torch.zeros(total, values.shape[1])
-            kept[name][batch.indices] = values.float().cpu()
-        labels[batch.indices] = batch.labels.cpu()
-        advance(len(batch.labels) * runtime.world_size)
-    kept = {name: _share(values, runtime) for name, values in kept.items()}
-    labels = _share(labels, runtime)
-    logits = kept.pop("logits")
-    return logits, labels, LayerFeatures(kept, labels)
+    reading = read_split(forward, loader.epoch(0), len(loader.split), runtime, stop=stop, advance=advance)
+    logits = reading.found.pop("logits")
+    return logits, reading.labels, LayerFeatures(reading.found, reading.labels)
 
 
-def tuned_features(model: TunedNetwork, inputs: Tensor, runtime: Runtime, batch: int = 256) -> Tensor:
+def tuned_features(model: TunedNetwork, inputs: Tensor, runtime: Runtime, *, stop: StopRequest | None = None) -> Tensor:
     """What the classifier sees ``(N, D)``, from tensors taken at the cut; on the CPU."""
-    return torch.cat([values.float().cpu() for values in _chunks(model, inputs, runtime, batch, model.penultimate)])
+    none = torch.zeros(len(inputs), dtype=torch.int64)
+    return _from_cut(model, inputs, none, runtime, model.penultimate, stop)
 
 
-def cached_accuracy(model: TunedNetwork, inputs: Tensor, labels: Tensor, runtime: Runtime, batch: int = 256) -> float:
+def cached_accuracy(
+    model: TunedNetwork, inputs: Tensor, labels: Tensor, runtime: Runtime, *, stop: StopRequest | None = None
+) -> float:
     """Accuracy on tensors taken at the cut, a fraction."""
-    predicted = torch.cat([values.argmax(1) for values in _chunks(model, inputs, runtime, batch, model)])
-    return float((predicted == labels).float().mean())
+    logits = _from_cut(model, inputs, labels, runtime, model, stop)
+    return float((logits.argmax(1) == labels.cpu()).float().mean())
 
 
-def _chunks(
-    model: TunedNetwork, inputs: Tensor, runtime: Runtime, batch: int, call: Callable[..., Any]
-) -> Iterator[Tensor]:
+def _from_cut(
+    model: TunedNetwork,
+    inputs: Tensor,
+    labels: Tensor,
+    runtime: Runtime,
+    call: Callable[..., Tensor],
+    stop: StopRequest | None,
+) -> Tensor:
     model.eval()
-    with torch.inference_mode(), runtime.autocast():
-        for start in range(0, len(inputs), batch):
-            yield call(inputs[start : start + batch], from_cut=True)
+    batches = CachedBatches(
+        inputs, labels, batch_size=_BATCH, shuffle=False, rank=runtime.rank, world_size=runtime.world_size
+    )
 
+    def forward(rows: Tensor) -> dict[str, Tensor]:
+        return {"output": call(rows, from_cut=True)}
 
-def _share(values: Tensor, runtime: Runtime) -> Tensor:
-    return values if runtime.world_size == 1 else runtime.sum(values.to(runtime.device)).cpu()
+    return read_split(forward, batches.epoch(0), len(inputs), runtime, stop=stop).found["output"]

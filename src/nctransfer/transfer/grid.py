@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..data import check_same_place
-from ..engine import Watch
+from ..engine import StopRequest, Watch
 from ..errors import DataError, UsageError
 from ..runs import SCHEMA_VERSION, BestRun, Cost, Result, RunFolder, Summary, SummaryRun, Verb, load_run
 from .result import RunResult
 from .run import run_transfer
-from .settings import TransferSettings
+from .settings import FREE_SETTINGS, TransferSettings
 
 __all__ = ["run_grid"]
 
@@ -39,10 +39,14 @@ def run_grid(
     if len(set(names)) < len(names):
         raise UsageError("the same network is named twice", where="--model", remedy="name each once")
     shared = {"verb": kind, "grid": True, **_shared(jobs)}
-    with RunFolder.create(out, config=shared, resume=resume, overwrite=overwrite) as folder:
+    with (
+        RunFolder.create(out, config=shared, resume=resume, overwrite=overwrite, free=FREE_SETTINGS) as folder,
+        StopRequest() as stop,
+    ):
         runs: list[SummaryRun] = []
         warnings: list[str] = []
         for name, job in zip(names, jobs, strict=True):
+            stop.raise_if_noted()
             watch.say(f"{len(runs) + 1} of {len(jobs)}: {job.model}, seed {job.seed}")
             if (folder.path / name / "result.json").is_file():
                 check_same_place(folder.path / name, job.data, download=job.download)

@@ -24,7 +24,7 @@ def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
     forward = _seconds_per_image(bench)
     whole = TunedNetwork(bench.network, METHODS["full"], None, bench.num_classes).to(bench.runtime.device)
     batch = min(settings.batch_size, sizes["train"])
-    step = measure_step(whole, batch)
+    step = measure_step(whole, batch, runtime=bench.runtime)
     per_image = step["seconds_per_step"] / batch
     trial_passes = trial_images(sizes["train"]) * min(TRIAL_EPOCHS, bench.epochs)
     seconds = forward * (sizes["train"] + 2 * sizes["validation"]) + 0.5 * len(bench.measured_layers)
@@ -47,7 +47,7 @@ def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
 
 
 def _seconds_per_image(bench: Workbench) -> float:
-    batch = next(bench.loader("train").epoch(0)).images[:64].to(bench.runtime.device)
+    batch = next(bench.inputs.loader("train").epoch(0)).images[:64].to(bench.runtime.device)
     with torch.inference_mode():
         bench.network(batch)
         started = time.perf_counter()

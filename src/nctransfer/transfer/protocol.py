@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..engine import cosine_factor
+from ..engine import WarmupCosine
 from ..errors import UsageError, near_names
 
 __all__ = ["PAPER", "PRACTICAL", "PROTOCOLS", "Protocol", "get_protocol"]
@@ -79,14 +79,14 @@ class Protocol:
         ]
         return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr)
 
-    def rate(self, step: int, total: int) -> float:
-        """Fraction of the peak rate at ``step`` of ``total``: a linear warm-up, then half a cosine down to the floor.
+    def schedule(self, lr: float) -> WarmupCosine:
+        """The rates that go with the peak rate ``lr``: a linear warm-up, then half a cosine down to the floor.
 
         Example:
-            >>> [round(PAPER.rate(step, 10), 3) for step in (0, 5, 10)]
-            [1.0, 0.587, 0.001]
+            >>> [round(PAPER.schedule(0.1).rate(step, 10, 1), 4) for step in (0, 5, 10)]
+            [0.1, 0.0587, 0.0001]
         """
-        return self.floor + (1 - self.floor) * cosine_factor(step, total, self.warmup)
+        return WarmupCosine(lr, self.warmup, self.floor)
 
 
 PRACTICAL = Protocol("practical", "adamw", 0.9, 0.01, 0.1, 0.0, "probe", 0.0, "kept", "best", "auto")

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import shutil
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 from ..data import DataBundle, check_same_data, warnings_of_report, write_skipped
-from ..engine import Watch
+from ..engine import Listener, StopRequest, Watch, check_trackers, make_trackers
 from ..errors import UsageError
 from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
@@ -42,10 +43,11 @@ from ..runs import (
 )
 from .choose import Choice, Chooser
 from .features import measure_features
+from .fitting import Keeping
 from .handover import save_classifier
 from .methods import find_method, inner_probe
 from .result import RunResult
-from .settings import TransferSettings
+from .settings import FREE_SETTINGS, TransferSettings
 from .tuning import Tuned, evaluate_method, fit_probe, train_method
 from .winner import Candidate, pick_winner
 from .workbench import Workbench
@@ -77,12 +79,17 @@ def run_transfer(
         bundle, module: Data and network as objects, in place of those that the settings name.
         resume, overwrite: What to do about a run that stands in ``out``.
         watch: Receives progress.
+
+    Raises:
+        PreemptedError: told to stop by SIGTERM; what was finished is kept, and so is the method in progress.
     """
     started = time.perf_counter()
+    check_trackers(settings.trackers)
     methods: list[str] = [] if kind == "probe" else list(settings.methods)
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
-    with _Desk(Path(out), config, resume, overwrite) as desk:
-        bench = Workbench(settings, bundle=bundle, module=module, watch=watch)
+    with _Desk(Path(out), config, resume, overwrite) as desk, StopRequest() as stop:
+        bench = Workbench(settings, bundle=bundle, module=module, watch=watch, stop=stop)
+        _check_accumulation(bench)
         if unit is not None and unit not in bench.network.layer_shapes:
             raise UsageError(
                 f"{bench.network.name} has no unit {unit!r}",
@@ -108,6 +115,16 @@ def run_transfer(
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
 
 
+def _check_accumulation(bench: Workbench) -> None:
+    batch, parts = min(bench.settings.batch_size, len(bench.bundle.train)), bench.settings.accumulation
+    if parts > 1 and batch // parts < 2:
+        raise UsageError(
+            f"batches of {batch} in {parts} parts leave single images, of which BatchNorm can make nothing",
+            where="--accumulation",
+            remedy=f"use at most {max(1, batch // 2)}",
+        )
+
+
 class _Desk:
     """The run folder as the processes of a run see it: the main one writes, the others read."""
 
@@ -118,15 +135,20 @@ class _Desk:
         self.is_main = int(os.environ.get("RANK", "0")) == 0
         self._arguments = (config, resume, overwrite)
         self.run: RunFolder | None = None
+        self._trackers: list[Listener] = []
 
     def __enter__(self) -> _Desk:
         config, resume, overwrite = self._arguments
         if self.is_main:
-            self.run = RunFolder.create(self.path, config=config, resume=resume, overwrite=overwrite)
+            self.run = RunFolder.create(
+                self.path, config=config, resume=resume, overwrite=overwrite, free=FREE_SETTINGS
+            )
         self.ledger = Ledger(self.path / "steps.json" if self.is_main or resume else None, writes=self.is_main)
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for tracker in self._trackers:
+            tracker.close()
         if self.run is not None:
             self.run.__exit__(*exception)
 
@@ -135,6 +157,14 @@ class _Desk:
         check_same_data(self.path, bundle, write=self.is_main)
         if self.run is not None and bundle.report.get("bad"):
             write_skipped(self.path / "skipped.csv", bundle.report["bad"])
+
+    @cached_property
+    def keeping(self) -> Keeping:
+        """Where the method in progress is kept."""
+        if self.is_main:
+            config = self._arguments[0]
+            self._trackers = make_trackers(tuple(config["trackers"]), self.path, config)
+        return Keeping(RunFolder(self.path), self._trackers, write=self.is_main)
 
     @property
     def checkpoints(self) -> Path:
@@ -233,12 +263,13 @@ def _method(
     method = find_method(name)
     choice = chooser.choose(name, unit if method.needs_unit else None)
     path = desk.checkpoints / f"{name}.safetensors"
+    bench.stop.raise_if_noted()
     if f"method/{name}" in desk.ledger and path.is_file():
         return _reload(bench, desk, name, choice)
     if method.fitted:
         model, outcome, held = fit_probe(bench, method)
     else:
-        (model, outcome), held = train_method(bench, name, choice), None
+        (model, outcome), held = train_method(bench, name, choice, keeping=desk.keeping), None
     tuned = evaluate_method(bench, model, choice, outcome, layers[-1], held)
     if desk.is_main:
         # The weights first: a step that stands in the ledger has everything it needs on the disk.
@@ -255,6 +286,7 @@ def _method(
             "held": tuned.held,
         },
     )
+    desk.keeping.done()
     low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
     bench.watch.say(
         f"{model.method.title}: {tuned.row.test_accuracy:.1%} on {len(tuned.labels)} test images "
@@ -270,7 +302,7 @@ def _method(
 
 def _reload(bench: Workbench, desk: _Desk, name: str, choice: Choice) -> Tuned:
     stored = desk.ledger.once(f"method/{name}", dict)
-    model = bench.fresh(find_method(name), choice.unit)
+    model = bench.start.fresh(find_method(name), choice.unit)
     tensors, _ = load_tensors(desk.checkpoints / f"{name}.safetensors")
     model.load_state_dict(tensors)
     model.eval()

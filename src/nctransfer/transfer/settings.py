@@ -10,9 +10,12 @@ from pydantic import Field, field_validator
 from ..settings import Settings, build, option
 from .methods import find_method, method_names
 
-__all__ = ["METHOD_NAMES", "TransferSettings", "settings_from"]
+__all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
 
 METHOD_NAMES: tuple[str, ...] = method_names()
+
+FREE_SETTINGS = ("num_workers", "device", "trackers")
+"""Settings that do not touch the result, so that a run may be resumed with other values of them."""
 
 NETWORK, DATA, TUNING, MACHINE = (option(panel) for panel in ("Network", "Data", "Tuning", "Machine"))
 
@@ -115,6 +118,20 @@ class TransferSettings(Settings):
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.", json_schema_extra=TUNING)
     batch_size: int = Field(
         64, ge=2, description="Images in one step, over all processes together.", json_schema_extra=MACHINE
+    )
+    accumulation: int = Field(
+        1,
+        ge=1,
+        description="Parts into which a batch is split to save memory.",
+        json_schema_extra=MACHINE,
+    )
+    compile: bool = Field(
+        False, description="Run the network's blocks through torch.compile while tuning.", json_schema_extra=MACHINE
+    )
+    trackers: tuple[str, ...] = Field(
+        (),
+        description="Send the epochs of tuning to tensorboard, wandb or mlflow as well; repeatable.",
+        json_schema_extra=option("Machine", flag="tracker", repeat=True),
     )
     num_workers: int = Field(
         0,

@@ -148,6 +148,18 @@ class TunedNetwork(nn.Module):
             return self.network(images)
         return self._cut.prefix(self.network.normalise(images))
 
+    def running_blocks(self, from_cut: bool) -> list[nn.Module]:
+        """The network's blocks that a forward pass runs, none inside another: all, or those from the cut on."""
+        order = list(self.network.layer_shapes)
+        names = list(self.network.layers)
+        if from_cut and self.unit is None:
+            names = []
+        elif from_cut and self.unit is not None:
+            start, inside = order.index(self.unit), f"{self.unit}."
+            names = [name for name in names if order.index(name) >= start or name.startswith(inside)]
+        outer = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
+        return [self.network.encoder.get_submodule(name) for name in outer]
+
     def tuned_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that learn."""
         return (parameter for parameter in self.parameters() if parameter.requires_grad)

@@ -7,15 +7,17 @@ import time
 
 import torch
 
+from ..engine import Batches
 from ..probes import accuracy_interval, balanced_accuracy
 from ..runs import LayerAfter, LayerRow, MethodRow, TuningEpoch
-from .choose import Choice, whole_accuracy
+from .choose import Choice, validation_accuracy
 from .cost import measure_cost
-from .evaluate import cached_accuracy, run_split
+from .evaluate import run_split
 from .features import measure_features
-from .fitting import Fit, FitOutcome, fit
+from .fitting import Keeping, fit
 from .methods import METHODS, TuningMethod
 from .protocol import Protocol
+from .task import FitOutcome, TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
@@ -48,7 +50,7 @@ def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, Fit
     """A method that fits its classifier in closed form, and its held-out predictions (see `Tuned.held`)."""
     started = time.perf_counter()
     with bench.watch.stage(method.title):
-        model, found = bench.fresh(method, None), bench.probing.cross_validated(method.inner_layer)
+        model, found = bench.start.fresh(method, None), bench.probing.cross_validated(method.inner_layer)
     logits = bench.probing.validation_logits(found)
     accuracy = float((logits.argmax(1) == bench.validation_features.labels).double().mean())
     history: list[dict[str, float | int | None]] = [{"epoch": 0, "train_loss": None, "val_accuracy": accuracy}]
@@ -57,7 +59,7 @@ def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, Fit
 
 
 def train_method(
-    bench: Workbench, method: str, choice: Choice, protocol: Protocol | None = None
+    bench: Workbench, method: str, choice: Choice, protocol: Protocol | None = None, keeping: Keeping | None = None
 ) -> tuple[TunedNetwork, FitOutcome]:
     """Tune ``method`` with the chosen unit and rate; the model comes back at the epoch that the protocol keeps.
 
@@ -66,40 +68,32 @@ def train_method(
         method: By name.
         choice: Unit and rate.
         protocol: How it is trained; as the bench's settings say where None.
+        keeping: Where the training in progress is kept, and taken up again.
     """
-    protocol = protocol or bench.protocol
-    model = bench.fresh(METHODS[method], choice.unit, protocol)
+    protocol, settings = protocol or bench.protocol, bench.settings
+    model = bench.start.fresh(METHODS[method], choice.unit, protocol)
     assert choice.learning_rate is not None, "a method that is trained by steps has a rate"
-    plan = Fit(choice.learning_rate, bench.epochs, protocol)
     # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
-    frozen = not model.method.changes_features and bench.settings.augment == "auto"
+    frozen = not model.method.changes_features and settings.augment == "auto"
     level = 1 if frozen or protocol.augment == "none" else bench.augmentation[0]
-    cached = bench.cached_inputs(model, "train") if level == 1 else None
+    cached = bench.inputs.cached(model, "train") if level == 1 else None
+    kept = bench.inputs.cached(model, "validation") if cached is not None else None
+    if cached is not None:
+        batches: Batches = bench.inputs.cached_batches(cached)
+    else:
+        batches = bench.inputs.pixel_batches(level, bench.augmentation[1])
+    task = TuningTask(
+        model,
+        choice.learning_rate,
+        protocol,
+        validate=lambda tuned: validation_accuracy(tuned, bench, kept),
+        from_cut=cached is not None,
+    )
+    plan = tuning_plan(
+        task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
+    )
     with bench.watch.stage(model.method.title, plan.epochs) as advance:
-        if cached is not None:
-            kept = bench.cached_inputs(model, "validation")
-            assert kept is not None, "the cut held on the training images"
-            labels = torch.from_numpy(bench.bundle.validation.labels).to(bench.runtime.device)
-            outcome = fit(
-                model,
-                bench.cached_batches(cached),
-                lambda tuned: cached_accuracy(tuned, kept, labels, bench.runtime),
-                plan,
-                bench.runtime,
-                from_cut=True,
-                keep_best=protocol.epoch == "best",
-                advance=advance,
-            )
-        else:
-            outcome = fit(
-                model,
-                bench.training_batches(level),
-                lambda tuned: whole_accuracy(tuned, bench),
-                plan,
-                bench.runtime,
-                keep_best=protocol.epoch == "best",
-                advance=advance,
-            )
+        outcome = fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
     return model, outcome
 
 
@@ -116,15 +110,18 @@ def evaluate_method(
     ``held`` (see `Tuned.held`) is taken on the validation images where it is not given.
     """
     if held is None:
-        judged, _, _ = run_split(model, bench.loader("validation"), bench.runtime)
+        judged, _, _ = run_split(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
         held = torch.cat([torch.full((len(bench.bundle.train),), -1), judged.argmax(1)])
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
-        logits, labels, _ = run_split(model, bench.loader("test"), bench.runtime, advance=advance)
+        logits, labels, _ = run_split(
+            model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance
+        )
     _, _, trained_on = run_split(
         model,
-        bench.loader("train"),
+        bench.inputs.loader("train"),
         bench.runtime,
         layers=bench.measured_layers if model.method.changes_features else [],
+        stop=bench.stop,
     )
     after = measure_features(trained_on, bench.num_classes, permutations=0)
     predicted = logits.argmax(1)

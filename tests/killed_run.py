@@ -1,7 +1,8 @@
-"""A pre-training run that ends itself with a real signal at a chosen moment; started by the tests as a process.
+"""A run that ends itself with a real signal at a chosen moment; started by the tests as a process.
 
-Arguments: the moment, then those of ``nctransfer``. Moments: ``step:N:SIGNAL`` after the work of step N,
-``save:N:KILL`` while the N-th file of a checkpoint is being put in place, ``none``.
+Arguments: the moment, the file that gets a line for each step of an optimiser (or ``-``), then those of ``nctransfer``.
+Moments: ``step:N:SIGNAL`` after the work of step N (counted from 0 over all optimisers of the process), ``save:N:KILL``
+while the N-th file of a checkpoint is being put in place, ``none``.
 """
 
 import os
@@ -13,7 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from nctransfer.cli import main
 from nctransfer.runs import atomic
 
-moment, *words = sys.argv[1:]
+moment, counted, *words = sys.argv[1:]
 kind, number, name = moment.split(":") if moment != "none" else ("none", "0", "")
 
 replace = os.replace
@@ -22,7 +23,10 @@ steps = replaced = 0
 
 def count_and_signal(optimizer, arguments, options):
     global steps
-    if steps == int(number):
+    if counted != "-":
+        with open(counted, "a") as file:
+            file.write("step\n")
+    if kind == "step" and steps == int(number):
         os.kill(os.getpid(), getattr(signal, f"SIG{name}"))
     steps += 1
 
@@ -36,8 +40,7 @@ def replace_or_die(source, target):
     replace(source, target)
 
 
-if kind == "step":
-    register_optimizer_step_post_hook(count_and_signal)
-elif kind == "save":
+register_optimizer_step_post_hook(count_and_signal)
+if kind == "save":
     atomic.os.replace = replace_or_die
 main(words)
