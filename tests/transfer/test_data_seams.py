@@ -55,6 +55,7 @@ def test_warnings_reach_the_watch_and_the_result(folder, tmp_path):
     assert "broken.png" in (run.folder / "skipped.csv").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -75,6 +76,7 @@ def test_a_refused_run_leaves_nothing_behind(folder, tmp_path, change, error):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_refused_run_does_not_cost_the_run_that_it_was_to_replace(folder, tmp_path):
     first = tune(folder, method="linear", out=tmp_path / "run", **RANDOM)
     before = {path.name: path.read_bytes() for path in first.folder.iterdir() if path.is_file()}
@@ -97,6 +99,7 @@ def test_other_data_are_not_resumed(folder, tmp_path):
     assert json.loads((first.folder / "result.json").read_text())["methods"] == json.loads(result)["methods"]
 
 
+@pytest.mark.slow
 def test_a_grid_is_not_resumed_on_other_data(folder, tmp_path):
     settings = {"data": str(folder), "methods": ["linear"], **RANDOM}
     jobs = [settings_from(settings, {"seed": seed}) for seed in (0, 1)]
@@ -156,6 +159,7 @@ def test_prediction_names_all_bad_images_or_skips_them(folder, tmp_path):
         predict(run.folder, tmp_path / ("x" * 4000), device="cpu")
 
 
+@pytest.mark.slow
 def test_prediction_uses_the_range_and_the_fit_of_the_run(tmp_path):
     root, rng = tmp_path / "deep", np.random.default_rng(0)
     for name, low in (("dim", 500), ("bright", 800)):
@@ -174,6 +178,7 @@ def test_prediction_uses_the_range_and_the_fit_of_the_run(tmp_path):
         assert {prediction.label for prediction in predict(run.folder, root / name, device="cpu")} == {name}
 
 
+@pytest.mark.slow
 def test_wide_images_are_told_of_the_crop(tmp_path):
     root = colours(tmp_path / "wide", {"red": 10, "blue": 10}, size=(48, 16))
     told = tune(root, method="linear", out=tmp_path / "a", **RANDOM).result["warnings"]
