@@ -111,7 +111,7 @@ def test_short_logarithmic_axis_has_several_ticks():
     ("words", "said"),
     [
         (["--method", "foo"], "unknown method 'foo' | --method | known: linear, deep, layer, scl, full"),
-        (["--method", "layer", "--layer", "nope"], "has no unit 'nope' | --layer | one of blocks.0, blocks.1"),
+        (["--method", "layer", "--layer", "nope"], "has no block 'nope' | --layer | known: blocks.0, blocks.1"),
     ],
 )
 def test_tune_names_the_option_and_what_there_is(pretrained, words, said, tmp_path, capsys):

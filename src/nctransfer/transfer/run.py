@@ -16,7 +16,7 @@ from torch import nn
 
 from ..data import DataBundle, check_same_data, warnings_of_report, write_skipped
 from ..engine import Listener, StopRequest, Watch, check_trackers, make_trackers
-from ..errors import UsageError
+from ..errors import UsageError, near_names
 from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
 from ..runs import (
@@ -92,9 +92,9 @@ def run_transfer(
         _check_accumulation(bench)
         if unit is not None and unit not in bench.network.layer_shapes:
             raise UsageError(
-                f"{bench.network.name} has no unit {unit!r}",
+                f"{bench.network.name} has no block {unit!r}",
                 where="--layer",
-                remedy=f"one of {', '.join(bench.network.units)}",
+                remedy=near_names(unit, [*bench.network.layer_shapes]),
             )
         bench.check_layers()
         desk.begin(bench.bundle)
