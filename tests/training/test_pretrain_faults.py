@@ -58,7 +58,7 @@ def test_skipped_images_are_listed_in_the_run_folder(tmp_path, tiny):
     result = nctransfer.pretrain(folder, tmp_path / "run", **options, on_bad_image="skip")
     assert "b/03.png" in (tmp_path / "run" / "skipped.csv").read_text()
     assert sum(result.result["splits"].values()) == 19
-    assert result.result["warnings"] == ["1 unreadable images were skipped"]
+    assert result.result["warnings"] == ["1 unreadable images were skipped: b/03.png"]
 
 
 def test_validation_that_was_trained_on_is_told(stripes, tiny, tmp_path):

@@ -14,6 +14,7 @@ from .splits import ImageSplit
 __all__ = ["data_notes", "warnings_of_report"]
 
 _ENOUGH_TO_DECIDE = 50
+_TOO_FEW = "too few to decide by"
 
 
 def data_notes(
@@ -38,16 +39,21 @@ def data_notes(
     if num < _ENOUGH_TO_DECIDE:
         error = 0.5 / np.sqrt(num) if num else 1.0
         notes.append(
-            f"warning: the validation split holds {num} images, too few to decide by (the standard error of an accuracy on "
+            f"warning: the validation split holds {num} images, {_TOO_FEW} (the standard error of an accuracy on "
             f"it is up to {error:.0%}); what is chosen on it is chosen with that doubt"
         )
     return notes
 
 
-def warnings_of_report(report: dict[str, Any]) -> list[str]:
-    """The warnings among the notes of a report, without the word."""
-    notes = (note for note in report.get("notes", []) if note.startswith("warning:"))
-    return [note.removeprefix("warning:").strip() for note in notes]
+def warnings_of_report(report: dict[str, Any], *, deciding: bool = True) -> list[str]:
+    """The warnings among the notes of a report, without the word.
+
+    Args:
+        report: Of a data set.
+        deciding: Whether anything is chosen on the validation split; else its size is no matter for a warning.
+    """
+    notes = [note for note in report.get("notes", []) if note.startswith("warning:")]
+    return [note.removeprefix("warning:").strip() for note in notes if deciding or _TOO_FEW not in note]
 
 
 def _some(bad: list[dict[str, str]], most: int = 3) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data, open_dataset
+from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data, open_dataset, warnings_of_report
 from ..engine import (
     Checkpoints,
     Hooks,
@@ -181,12 +181,6 @@ def _with_note(report: dict[str, Any]) -> dict[str, Any]:
         return report
     note = "what was drawn for validation was trained on as well: nothing is chosen here"
     return {**report, "notes": [*report.get("notes", []), note]}
-
-
-def _told(report: dict[str, Any]) -> list[str]:
-    """The warnings among the notes on a data set."""
-    notes = (note for note in report.get("notes", []) if note.startswith("warning:"))
-    return [note.removeprefix("warning:").strip() for note in notes]
 
 
 class PretrainRun:
@@ -382,7 +376,7 @@ class PretrainRun:
             history=tuple(EpochRow.model_validate(record) for record in journal.records),
             seed=self.settings.seed,
             versions=environment["versions"],
-            warnings=(*self.warnings, *_told(self.bundle.report)),
+            warnings=(*self.warnings, *warnings_of_report(self.bundle.report, deciding=False)),
             cost=Cost(seconds=seconds, training_seconds=final["seconds"]),
             hardware=Hardware(**{name: environment[name] for name in ("processor", "cores", "devices")}),
         )
