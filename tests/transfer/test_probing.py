@@ -62,7 +62,7 @@ def test_an_inner_layer_is_handed_over_where_it_is_best(coloured, tmp_path):
 def test_the_fitted_network_gives_the_logits_of_its_head(striped, tmp_path):
     network = load_network("cifar_resnet20", weights="random", image_size=16)
     bench = Workbench(settings_from({"data": "stripes", "device": "cpu"}), bundle=striped, module=network)
-    model = bench.start.fresh(METHODS["deep"], None).eval()
+    model = bench.start.fitted(METHODS["deep"])
     images = next(bench.inputs.loader("validation").epoch(0)).images
     head = bench.probing.deep.joint.head
     expected = head.logits({name: bench.validation_features.features[name] for name in head.layers})

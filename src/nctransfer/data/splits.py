@@ -63,6 +63,17 @@ class ImageSplit:
         indices = np.asarray(indices, dtype=np.int64)
         return ImageSplit(self.source, self.indices[indices], self.labels[indices], self.class_names)
 
+    def joined(self, other: ImageSplit) -> ImageSplit:
+        """The images of both splits, which are parts of one source.
+
+        Raises:
+            UsageError: they come from different sources.
+        """
+        if other.source is not self.source:
+            raise UsageError("splits of different sources cannot be joined", remedy="join the data before opening it")
+        indices, labels = np.concatenate([self.indices, other.indices]), np.concatenate([self.labels, other.labels])
+        return ImageSplit(self.source, indices, labels, self.class_names)
+
     def counts(self) -> np.ndarray:
         """Images of each class, shape (K,)."""
         return np.bincount(self.labels, minlength=len(self.class_names))

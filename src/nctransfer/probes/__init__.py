@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cross_validation import CrossValidated, cross_validate
+from .cross_validation import CrossValidated, cross_validate, fit_head
 from .deep import DeepProbe, fit_deep, probe_layers, trust_scales, usable_layers
 from .folds import NEVER_HELD_OUT, assign_folds, held_out_folds
 from .layered_head import LayeredHead
@@ -31,6 +31,7 @@ __all__ = [
     "choose_probe",
     "cross_validate",
     "fit_deep",
+    "fit_head",
     "fit_probe_path",
     "fit_temperature",
     "held_out_folds",

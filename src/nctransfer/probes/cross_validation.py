@@ -25,7 +25,7 @@ from .layered_head import LayeredHead
 from .softmax_regression import Fit, SoftmaxRegression
 from .standardise import standardise
 
-__all__ = ["CrossValidated", "cross_validate"]
+__all__ = ["CrossValidated", "cross_validate", "fit_head"]
 
 _STRONGEST, _RATIO = 1.0, 10.0**-0.5
 _MOST_STRENGTHS = 12
@@ -49,6 +49,8 @@ class CrossValidated:
         accuracy: Over the held-out rows, in [0, 1].
         log_loss: Mean over the held-out rows, in nats; smaller is better.
         path: One row a strength, strong to weak: ``strength``, ``accuracy``, ``log_loss``.
+        strength: The chosen λ.
+        scales: s_l of each layer.
     """
 
     head: LayeredHead
@@ -57,6 +59,8 @@ class CrossValidated:
     accuracy: float
     log_loss: float
     path: tuple[dict[str, float], ...]
+    strength: float
+    scales: dict[str, float]
 
 
 def cross_validate(
@@ -100,12 +104,7 @@ def cross_validate(
     """
     labels, folds = _checked(features, labels, folds, num_classes, scales, refit)
     names = list(features)
-    scale = torch.cat(
-        [
-            torch.full((features[name].shape[1],), 1.0 if scales is None else float(scales[name]), dtype=torch.float64)
-            for name in names
-        ]
-    )
+    scale = _columns(features, scales)
     numbers = sorted(set(folds.tolist()) - {NEVER_HELD_OUT})
     designs = [_Design(features, labels, folds != number, num_classes, scale) for number in numbers]
     held = folds != NEVER_HELD_OUT
@@ -124,7 +123,40 @@ def cross_validate(
     if not refit:  # the held-out rows as the very head that is handed out sees them
         logits[held] = head.logits({name: values[held] for name, values in features.items()})
     accuracy, loss = _judged(logits[held], labels[held])
-    return CrossValidated(head, held, logits, accuracy, loss, tuple(search.rows))
+    used = {name: 1.0 if scales is None else float(scales[name]) for name in names}
+    return CrossValidated(head, held, logits, accuracy, loss, tuple(search.rows), strength, used)
+
+
+def fit_head(
+    features: Features,
+    labels: Tensor,
+    *,
+    num_classes: int,
+    strength: float,
+    scales: Mapping[str, float] | None = None,
+    tolerance: float = 1e-5,
+) -> LayeredHead:
+    """The head at one strength on all rows; arguments as for `cross_validate`.
+
+    Example:
+        >>> features, labels = {"a": torch.tensor([[0.0], [1.0], [2.0], [3.0]])}, torch.tensor([0, 0, 1, 1])
+        >>> fit_head(features, labels, num_classes=2, strength=0.1).accuracy(features, labels)
+        1.0
+    """
+    labels, _ = _checked(features, labels, torch.zeros(len(labels)), num_classes, scales, True)
+    scale = _columns(features, scales)
+    design = _Design(features, labels, torch.ones(len(labels), dtype=torch.bool), num_classes, scale)
+    return design.head(design.fit(strength, _SHARE * tolerance, None), list(features), features)
+
+
+def _columns(features: Features, scales: Mapping[str, float] | None) -> Tensor:
+    """s_l of every column."""
+    return torch.cat(
+        [
+            torch.full((values.shape[1],), 1.0 if scales is None else float(scales[name]), dtype=torch.float64)
+            for name, values in features.items()
+        ]
+    )
 
 
 class _Search:

@@ -238,6 +238,9 @@ class MethodRow(MethodSummary):
     epochs: Whole | None = Field(description="epochs of the final training")
     best_epoch: Whole | None = Field(description="the epoch that was kept, by validation; 0 is the starting probe")
     history: tuple[TuningEpoch, ...] = Field(description="one entry an epoch")
+    mixture: Number = Field(
+        default=None, description="weights of the last epoch in those kept, the rest those of the start; None: an epoch"
+    )
     step_memory_bytes: Whole | None = Field(default=None, description="memory of a step above that of the idle process")
     out_of_fold_accuracy: Number = Field(
         default=None, description="cross-validated accuracy on training + validation images"
@@ -246,7 +249,7 @@ class MethodRow(MethodSummary):
     calibration: Calibration | None = Field(default=None, description="temperature scaling")
     skip_share: Number = Field(
         default=None,
-        description="standard deviation of the skip connection's part of the logits over that of all logits",
+        description="standard deviation of what the skip connections add to the logits, over that of all logits",
     )
     skip_accuracy_on: Number = Field(default=None, description="validation accuracy with the skip connection")
     skip_accuracy_off: Number = Field(default=None, description="the same with the skip connection switched off")

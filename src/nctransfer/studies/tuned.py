@@ -17,6 +17,7 @@ from ..transfer import (
     measure_features,
     model_mechanism,
     run_split,
+    split_mechanism,
     train_method,
 )
 
@@ -86,7 +87,7 @@ def _collapse(bench: Workbench, model: TunedNetwork) -> dict[str, Any]:
 def _mechanism(bench: Workbench, model: TunedNetwork) -> dict[str, Any]:
     """On the validation images, since the test images are there for the accuracy alone."""
     if model.skip is None:
-        return {}
+        return split_mechanism(model, bench.inputs.loader("validation"), bench.runtime)
     kept = bench.inputs.cached(model, "validation")
     assert kept is not None, "a unit that is tuned alone can be cut at"
     return model_mechanism(model, kept, bench.inputs.labels("validation"))

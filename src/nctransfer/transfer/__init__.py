@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .grid import run_grid
     from .handover import load_classifier, save_classifier
     from .layer_collapse import layer_collapse
-    from .mechanism import model_mechanism
+    from .mechanism import model_mechanism, split_mechanism
     from .methods import METHODS, TuningMethod, find_method, register
     from .opening import open_data
     from .plan import plan_run
@@ -42,7 +42,7 @@ __all__ = lazy_front(
         "grid": ["run_grid"],
         "handover": ["load_classifier", "save_classifier"],
         "layer_collapse": ["layer_collapse"],
-        "mechanism": ["model_mechanism"],
+        "mechanism": ["model_mechanism", "split_mechanism"],
         "methods": ["METHODS", "TuningMethod", "find_method", "register"],
         "opening": ["open_data"],
         "plan": ["plan_run"],

@@ -1,4 +1,4 @@
-"""Choosing the tuning unit and the learning rate, on the validation split, by short trials.
+"""Choosing the tuning unit, on the validation split, by short trials.
 
 A trial trains a method for a few epochs on at most a few hundred training images, without augmentation, so that all that
 lies below the tuned unit is computed once. It looks at two things: validation accuracy and the penultimate NC1 on the
@@ -19,17 +19,25 @@ from ..engine import Batches, Diverged
 from ..errors import DataError
 from ..metrics import nc1
 from ..runs import Ledger
-from .evaluate import cached_accuracy, run_split, tuned_features
+from .evaluate import cached_accuracy, cached_logits, run_split, tuned_features
 from .fitting import fit
 from .methods import METHODS, find_method
+from .methods.layer import LAYER
 from .task import TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
-__all__ = ["TRIAL_EPOCHS", "Choice", "Chooser", "pick_unit", "trial_images", "validation_accuracy", "whole_accuracy"]
+__all__ = [
+    "TRIAL_EPOCHS",
+    "Choice",
+    "Chooser",
+    "pick_unit",
+    "trial_images",
+    "validation_accuracy",
+    "validation_logits",
+    "whole_accuracy",
+]
 
-_STEP = 3.0
-_FURTHEST = 3
 TRIAL_EPOCHS = 3
 
 
@@ -54,24 +62,27 @@ class Chooser:
         self.bench, self.ledger = bench, ledger
         self.rows = bench.inputs.trial_rows(trial_images(len(bench.bundle.train)))
         # Half the batch, twice the steps: a trial of very few steps favours whatever changes the network least.
-        self.batch_size = max(2, bench.settings.batch_size // 2)
+        self.batch_size = max(2, bench.batch_size // 2)
         self.trials: list[dict[str, Any]] = []
+        self._unit: tuple[str, str] | None = None
         self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
 
     def choose(self, method: str, unit: str | None = None) -> Choice:
         """Unit (unless given) and learning rate (unless given in the settings) for a method."""
-        if find_method(method).fitted:
+        if self.bench.settings.fits(find_method(method)):
             return Choice(None, None, f"Its strength was best in {self.bench.probing.why}.")
         rate = self.bench.settings.lr or METHODS[method].base_rate
         why_unit = "asked for" if unit is not None else ""
         if METHODS[method].needs_unit and unit is None:
             unit, why_unit = self._choose_unit(method, rate)
-        if self.bench.settings.lr is not None:
-            return Choice(unit, rate, _sentence(why_unit, f"learning rate {rate:g} asked for"))
-        rate, why_rate = self._choose_rate(method, unit, rate)
-        return Choice(unit, rate, _sentence(why_unit, why_rate))
+        asked = "learning rate {:g} asked for" if self.bench.settings.lr is not None else ""
+        return Choice(unit, rate, _sentence(why_unit, asked.format(rate)))
 
     def _choose_unit(self, method: str, rate: float) -> tuple[str, str]:
+        """The unit that trials of layer fine-tuning point at: one for all methods, which compares them at the same unit."""
+        if self._unit is not None:
+            return self._unit
+        method = LAYER.name if METHODS.get(LAYER.name) is LAYER else method
         with self.bench.watch.stage(f"trials of {METHODS[method].title}", len(self.bench.units)) as advance:
             rows = []
             for unit in self.bench.units:
@@ -82,29 +93,8 @@ class Chooser:
             [row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation
         )
         rows[index]["chosen"] = True
-        return rows[index]["unit"], f"unit {rows[index]['unit']} {why} of {len(rows)} units tried"
-
-    def _choose_rate(self, method: str, unit: str | None, middle: float) -> tuple[float, str]:
-        tried: dict[int, dict[str, Any]] = {}
-
-        def look(power: int) -> None:
-            if power not in tried:
-                tried[power] = self._trial("learning_rate", method, unit, middle * _STEP**power)
-
-        def best() -> int:
-            return max(tried, key=lambda power: (_or_zero(tried[power]["val_accuracy"]), -abs(power)))
-
-        with self.bench.watch.stage(f"learning rates of {METHODS[method].title}"):
-            for power in (0, -1, 1):
-                look(power)
-            while best() in (min(tried), max(tried)) and abs(best()) < _FURTHEST:
-                look(best() + (1 if best() > 0 else -1))
-        self._inputs.clear()
-        chosen = tried[best()]
-        chosen["chosen"] = True
-        return chosen[
-            "learning_rate"
-        ], f"learning rate {chosen['learning_rate']:.2g} was best of {len(tried)} on validation"
+        self._unit = (rows[index]["unit"], f"unit {rows[index]['unit']} {why} of {len(rows)} units tried")
+        return self._unit
 
     @property
     def _num_validation(self) -> int:
@@ -184,6 +174,17 @@ def validation_accuracy(model: TunedNetwork, bench: Workbench, kept: torch.Tenso
     if kept is None:
         return whole_accuracy(model, bench)
     return cached_accuracy(model, kept, bench.inputs.labels("validation"), bench.runtime, stop=bench.stop)
+
+
+def validation_logits(
+    model: TunedNetwork, bench: Workbench, kept: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits ``(M, K)`` of the validation images and their labels, on the CPU; from tensors taken at the cut, if any."""
+    if kept is None:
+        logits, labels, _ = run_split(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
+        return logits, labels
+    labels = bench.inputs.labels("validation")
+    return cached_logits(model, kept, labels, bench.runtime, stop=bench.stop), labels.cpu()
 
 
 def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validation") -> float:

@@ -39,7 +39,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         return _nothing("not measured in a run of several processes")
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
-    batch = min(bench.settings.batch_size, len(bench.bundle.train))
+    batch = min(bench.batch_size, len(bench.bundle.train))
     try:
         # As bytes: torch would share the memory of tensors that it sends, and the child would train ours.
         content = pickle.dumps(bench.network)

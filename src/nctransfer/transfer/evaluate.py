@@ -13,7 +13,7 @@ from ..models import PENULTIMATE
 from .features import LayerFeatures
 from .tuned import TunedNetwork
 
-__all__ = ["cached_accuracy", "run_split", "tuned_features"]
+__all__ = ["cached_accuracy", "cached_logits", "run_split", "tuned_features"]
 
 _BATCH = 256
 
@@ -53,8 +53,15 @@ def cached_accuracy(
     model: TunedNetwork, inputs: Tensor, labels: Tensor, runtime: Runtime, *, stop: StopRequest | None = None
 ) -> float:
     """Accuracy on tensors taken at the cut, a fraction."""
-    logits = _from_cut(model, inputs, labels, runtime, model, stop)
+    logits = cached_logits(model, inputs, labels, runtime, stop=stop)
     return float((logits.argmax(1) == labels.cpu()).float().mean())
+
+
+def cached_logits(
+    model: TunedNetwork, inputs: Tensor, labels: Tensor, runtime: Runtime, *, stop: StopRequest | None = None
+) -> Tensor:
+    """Logits ``(N, K)`` from tensors taken at the cut, on the CPU."""
+    return _from_cut(model, inputs, labels, runtime, model, stop)
 
 
 def _from_cut(

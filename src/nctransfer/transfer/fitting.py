@@ -74,7 +74,7 @@ def fit(
         Diverged: the loss is not finite.
         PreemptedError: told to stop.
     """
-    method, unit = task.model.method.name, task.model.unit
+    method, unit = task.label, task.model.unit
     validated = 0.0
 
     def begin(step: int) -> int:

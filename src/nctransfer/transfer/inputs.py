@@ -9,6 +9,7 @@ from torch import Tensor
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, random_order
 from ..engine import CachedBatches, PixelBatches, Rows, Runtime, StopRequest, read_split
 from ..models import Network
+from .recipe import batch_for
 from .settings import TransferSettings
 from .tuned import TunedNetwork
 
@@ -48,6 +49,11 @@ class Inputs:
             fit=settings.fit,
         )
 
+    @property
+    def batch_size(self) -> int:
+        """Images in a training step: as asked for, or by the number of training images."""
+        return self.settings.batch_size or batch_for(len(self.bundle.train))
+
     def loader(
         self,
         split: str,
@@ -62,7 +68,7 @@ class Inputs:
         return PixelLoader(
             images,
             self.preprocess,
-            batch_size=min(batch_size or self.settings.batch_size, len(images)) if shuffle else _EVAL_BATCH,
+            batch_size=min(batch_size or self.batch_size, len(images)) if shuffle else _EVAL_BATCH,
             shuffle=shuffle,
             seed=self.settings.seed,
             drop_last=shuffle,
@@ -116,7 +122,7 @@ class Inputs:
         return CachedBatches(
             inputs,
             labels.to(self.runtime.device),
-            batch_size=batch_size or self.settings.batch_size,
+            batch_size=batch_size or self.batch_size,
             seed=self.settings.seed,
             rank=self.runtime.rank,
             world_size=self.runtime.world_size,

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data import PixelLoader
+from ..engine import Runtime, StopRequest, read_split
 from .tuned import TunedNetwork
 
-__all__ = ["model_mechanism", "skip_mechanism"]
+__all__ = ["mechanism_of", "model_mechanism", "skip_mechanism", "split_mechanism"]
 
 
 def skip_mechanism(features: Tensor, skipped: Tensor, classifier: nn.Linear, labels: Tensor) -> dict[str, Any]:
@@ -37,11 +39,20 @@ def skip_mechanism(features: Tensor, skipped: Tensor, classifier: nn.Linear, lab
     """
     with torch.no_grad():
         weight, bias = classifier.weight.double(), 0.0 if classifier.bias is None else classifier.bias.double()
-        alone = skipped.double() @ weight.T
         without = features.double() @ weight.T + bias
-        logits = without + alone
-    spread = float(logits.var(0, correction=0).sum())
-    share = float(alone.var(0, correction=0).sum()) / spread if spread > 0 else 0.0
+        logits = without + skipped.double() @ weight.T
+    return mechanism_of(logits, without, labels)
+
+
+def mechanism_of(logits: Tensor, without: Tensor, labels: Tensor) -> dict[str, Any]:
+    """The same from the logits ``(N, K)`` and those with the skip connections switched off.
+
+    Example:
+        >>> mechanism_of(torch.eye(2), torch.zeros(2, 2), torch.tensor([0, 1]))["skip_share"]
+        1.0
+    """
+    spread = float(logits.double().var(0, correction=0).sum())
+    share = float((logits.double() - without.double()).var(0, correction=0).sum()) / spread if spread > 0 else 0.0
     return {
         "skip_share": share**0.5,
         "skip_accuracy_on": float((logits.argmax(1) == labels).double().mean()),
@@ -50,7 +61,7 @@ def skip_mechanism(features: Tensor, skipped: Tensor, classifier: nn.Linear, lab
 
 
 def model_mechanism(model: TunedNetwork, inputs: Tensor, labels: Tensor, batch: int = 256) -> dict[str, Any]:
-    """:func:`skip_mechanism` of a tuned network, from tensors taken at its cut; empty where it has no skip."""
+    """:func:`skip_mechanism` of a tuned network, from tensors taken at its cut; empty where it has no such skip."""
     if model.skip is None:
         return {}
     model.eval()
@@ -64,3 +75,19 @@ def model_mechanism(model: TunedNetwork, inputs: Tensor, labels: Tensor, batch: 
     return skip_mechanism(
         torch.cat([pair[0] for pair in kept]), torch.cat([pair[1] for pair in kept]), model.classifier, labels
     )
+
+
+def split_mechanism(
+    model: TunedNetwork, loader: PixelLoader, runtime: Runtime, *, stop: StopRequest | None = None
+) -> dict[str, Any]:
+    """:func:`mechanism_of` of a tuned network on the images of a split; empty where it has no skip connections."""
+    if not model.has_skips:
+        return {}
+    model.eval()
+
+    def forward(images: Tensor) -> dict[str, Tensor]:
+        logits, without = model.with_and_without_skips(images)
+        return {"logits": logits, "without": without}
+
+    reading = read_split(forward, loader.epoch(0), len(loader.split), runtime, stop=stop)
+    return mechanism_of(reading.found["logits"], reading.found["without"], reading.labels)

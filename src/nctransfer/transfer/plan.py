@@ -23,7 +23,7 @@ def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
     sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
     forward = _seconds_per_image(bench)
     whole = TunedNetwork(bench.network, METHODS["full"], None, bench.num_classes).to(bench.runtime.device)
-    batch = min(settings.batch_size, sizes["train"])
+    batch = min(bench.batch_size, sizes["train"])
     step = measure_step(whole, batch, runtime=bench.runtime)
     per_image = step["seconds_per_step"] / batch
     trial_passes = trial_images(sizes["train"]) * min(TRIAL_EPOCHS, bench.epochs)

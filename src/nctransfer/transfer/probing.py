@@ -16,6 +16,7 @@ from ..probes import (
     LayeredHead,
     assign_folds,
     fit_deep,
+    fit_head,
     held_out_folds,
     probe_layers,
     usable_layers,
@@ -131,6 +132,20 @@ class Probing:
     def head(self, layer: str | None) -> LayeredHead:
         """The head of a layer's probe, or of the one over all."""
         return self.cross_validated(layer).head
+
+    def start_head(self, layer: str | None, *, everything: bool = False) -> LayeredHead:
+        """The same head for tuning to start from: fitted on the training images alone, unless validation joins them."""
+        found = self.cross_validated(layer)
+        if everything == self.folded:
+            return found.head  # fitted on these very images already
+        rows = slice(None) if everything else slice(len(self.train.labels))
+        return fit_head(
+            {name: self._usable[0][name][rows] for name in found.head.layers},
+            self.labels[rows],
+            num_classes=len(self.bundle.class_names),
+            strength=found.strength,
+            scales=found.scales,
+        )
 
     def best_layer(self) -> str:
         """The layer whose probe is most accurate on held-out images; ties go to the smaller held-out log-loss."""

@@ -4,8 +4,9 @@
 and a cosine down to a thousandth of the rate (SGDR of a single period, as for its pre-training), and the last epoch. What A.2
 leaves open is decided here: a classifier that starts at zero, pretrained BatchNorm statistics kept, no augmentation.
 
-``practical`` is what ``auto`` and ``tune`` do: AdamW with a warm-up from the converged linear probe, a skip connection that
-starts at scale 0, and the best epoch on the validation images.
+``practical`` is what ``auto`` and ``tune`` do: AdamW with a warm-up from the converged linear probe; SCL and full fine-tuning
+start at the deep probe, with skip connections from every layer straight to the logits; and of the points between the start
+and the last epoch the one with the smallest log-loss on the validation images. `benchmarks/recipe_table.py` says why.
 """
 
 from __future__ import annotations
@@ -36,10 +37,13 @@ class Protocol:
         floor: The last rate as a fraction of the peak; the cosine runs down to it.
         classifier: Where the new classifier starts: at the linear ``probe`` of the pretrained features, at ``zero``, or at
             PyTorch's ``random`` initialisation of a linear layer.
-        skip_scale: Where the scale of the skip connection's BatchNorm starts.
+        skip_scale: Where the scale of the projection's BatchNorm starts.
         batchnorm: Whether pretrained BatchNorms of the tuned part keep their statistics or use those of the batch and move.
-        epoch: Whether the model is that of the ``best`` epoch on validation or of the ``last``.
+        epoch: Whether the model is that of the ``best`` epoch on validation, of the ``last``, or a ``mixture``: the mean of
+            start and last epoch, weighted by validation (see `averaging`).
         augment: ``auto`` or ``none``.
+        skips: SCL's skip connections: the ``projection`` of A.2 from the tuned unit to the penultimate features, or from all
+            ``layers`` to the logits, started at the deep probe; full fine-tuning has the latter, too.
 
     Example:
         >>> import dataclasses
@@ -56,8 +60,9 @@ class Protocol:
     classifier: Literal["probe", "zero", "random"]
     skip_scale: float
     batchnorm: Literal["kept", "trained"]
-    epoch: Literal["best", "last"]
+    epoch: Literal["best", "last", "mixture"]
     augment: Literal["auto", "none"]
+    skips: Literal["projection", "layers"] = "projection"
 
     def plain(self) -> dict[str, Any]:
         """Every field, JSON-able."""
@@ -89,7 +94,7 @@ class Protocol:
         return WarmupCosine(lr, self.warmup, self.floor)
 
 
-PRACTICAL = Protocol("practical", "adamw", 0.9, 0.01, 0.1, 0.0, "probe", 0.0, "kept", "best", "auto")
+PRACTICAL = Protocol("practical", "adamw", 0.9, 0.01, 0.1, 0.0, "probe", 0.0, "kept", "mixture", "auto", "layers")
 PAPER = Protocol("paper", "sgd", 0.9, 5e-4, 0.0, 1e-3, "zero", 1.0, "kept", "last", "none")
 PROTOCOLS = {protocol.name: protocol for protocol in (PAPER, PRACTICAL)}
 """Both protocols by name."""

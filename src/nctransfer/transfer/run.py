@@ -6,7 +6,6 @@ import dataclasses
 import math
 import shutil
 import time
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ..data import DataBundle, check_same_data, warnings_of_report, write_skipped
-from ..engine import Listener, StopRequest, Watch, check_trackers, make_trackers
+from ..data import warnings_of_report
+from ..engine import StopRequest, Watch, check_trackers
 from ..errors import UsageError, near_names
 from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
@@ -26,28 +25,24 @@ from ..runs import (
     DataReport,
     Dataset,
     Hardware,
-    LayerAfter,
     LayerRow,
-    Ledger,
-    MethodRow,
     MetricFacts,
     Mistake,
     ModelFacts,
     Result,
-    RunFolder,
     SplitSizes,
     TrialRow,
     Verb,
     describe_environment,
-    load_tensors,
 )
-from .choose import Choice, Chooser
+from .again import train_again
+from .choose import Chooser
+from .desk import Desk, reload_method, stored_method
 from .features import measure_features
-from .fitting import Keeping
 from .handover import save_classifier
 from .methods import find_method, inner_probe
 from .result import RunResult
-from .settings import FREE_SETTINGS, TransferSettings
+from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, fit_probe, train_method
 from .winner import Candidate, pick_winner
 from .workbench import Workbench
@@ -87,7 +82,7 @@ def run_transfer(
     check_trackers(settings.trackers)
     methods: list[str] = [] if kind == "probe" else list(settings.methods)
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
-    with _Desk(Path(out), config, resume, overwrite) as desk, StopRequest() as stop:
+    with Desk(Path(out), config, resume, overwrite) as desk, StopRequest() as stop:
         bench = Workbench(settings, bundle=bundle, module=module, watch=watch, stop=stop)
         _check_accumulation(bench)
         if unit is not None and unit not in bench.network.layer_shapes:
@@ -109,74 +104,20 @@ def run_transfer(
             _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
             finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in names}
-            outcome = _conclude(bench, desk, finished, chooser.trials)
+            outcome = _conclude(bench, desk, finished, chooser.trials, layers[-1])
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
 
 
 def _check_accumulation(bench: Workbench) -> None:
-    batch, parts = min(bench.settings.batch_size, len(bench.bundle.train)), bench.settings.accumulation
+    batch, parts = min(bench.batch_size, len(bench.bundle.train)), bench.settings.accumulation
     if parts > 1 and batch // parts < 2:
         raise UsageError(
             f"batches of {batch} in {parts} parts leave single images, of which BatchNorm can make nothing",
             where="--accumulation",
             remedy=f"use at most {max(1, batch // 2)}",
         )
-
-
-class _Desk:
-    """The run folder as the processes of a run see it: the main one writes, the others read."""
-
-    def __init__(self, path: Path, config: dict[str, Any], resume: bool, overwrite: bool) -> None:
-        import os
-
-        self.path = path
-        self.is_main = int(os.environ.get("RANK", "0")) == 0
-        self._arguments = (config, resume, overwrite)
-        self.run: RunFolder | None = None
-        self._trackers: list[Listener] = []
-
-    def __enter__(self) -> _Desk:
-        config, resume, overwrite = self._arguments
-        if self.is_main:
-            self.run = RunFolder.create(
-                self.path, config=config, resume=resume, overwrite=overwrite, free=FREE_SETTINGS
-            )
-        self.ledger = Ledger(self.path / "steps.json" if self.is_main or resume else None, writes=self.is_main)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for tracker in self._trackers:
-            tracker.close()
-        if self.run is not None:
-            self.run.__exit__(*exception)
-
-    def begin(self, bundle: DataBundle) -> None:
-        """Data and network are open: refuse other data than the run was started on, and write what was skipped."""
-        check_same_data(self.path, bundle, write=self.is_main)
-        if self.run is not None and bundle.report.get("bad"):
-            write_skipped(self.path / "skipped.csv", bundle.report["bad"])
-
-    @cached_property
-    def keeping(self) -> Keeping:
-        """Where the method in progress is kept."""
-        if self.is_main:
-            config = self._arguments[0]
-            self._trackers = make_trackers(tuple(config["trackers"]), self.path, config)
-        return Keeping(RunFolder(self.path), self._trackers, write=self.is_main)
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    def finish(self, result: Result) -> None:
-        if self.run is None:
-            return
-        from ..report import write_report
-
-        self.run.write_result(result)
-        write_report(self.path)
 
 
 def measure_layers(bench: Workbench) -> list[LayerRow]:
@@ -257,7 +198,7 @@ def _inner(bench: Workbench, methods: list[str]) -> list[str]:
 
 
 def _method(
-    bench: Workbench, chooser: Chooser, desk: _Desk, name: str, unit: str | None, layers: list[LayerRow]
+    bench: Workbench, chooser: Chooser, desk: Desk, name: str, unit: str | None, layers: list[LayerRow]
 ) -> Tuned:
     """Choose, train and test one method, or take it from the disk where that was done before."""
     method = find_method(name)
@@ -265,8 +206,8 @@ def _method(
     path = desk.checkpoints / f"{name}.safetensors"
     bench.stop.raise_if_noted()
     if f"method/{name}" in desk.ledger and path.is_file():
-        return _reload(bench, desk, name, choice)
-    if method.fitted:
+        return reload_method(bench, desk, f"method/{name}", choice, path)
+    if bench.settings.fits(method):
         model, outcome, held = fit_probe(bench, method)
     else:
         (model, outcome), held = train_method(bench, name, choice, keeping=desk.keeping), None
@@ -276,16 +217,7 @@ def _method(
         save_classifier(
             path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
         )
-    desk.ledger.once(
-        f"method/{name}",
-        lambda: {
-            "row": tuned.row.plain(),
-            "layers_after": [layer.plain() for layer in tuned.layers_after],
-            "logits": tuned.logits,
-            "labels": tuned.labels,
-            "held": tuned.held,
-        },
-    )
+    desk.ledger.once(f"method/{name}", lambda: stored_method(tuned))
     desk.keeping.done()
     low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
     bench.watch.say(
@@ -300,24 +232,13 @@ def _method(
     return tuned
 
 
-def _reload(bench: Workbench, desk: _Desk, name: str, choice: Choice) -> Tuned:
-    stored = desk.ledger.once(f"method/{name}", dict)
-    model = bench.start.fresh(find_method(name), choice.unit)
-    tensors, _ = load_tensors(desk.checkpoints / f"{name}.safetensors")
-    model.load_state_dict(tensors)
-    model.eval()
-    bench.watch.say(f"{model.method.title}: finished before, taken from the disk")
-    return Tuned(
-        model,
-        MethodRow.model_validate(stored["row"]),
-        [LayerAfter.model_validate(layer) for layer in stored["layers_after"]],
-        torch.tensor(stored["logits"]),
-        torch.tensor(stored["labels"]),
-        torch.tensor(stored["held"]),
-    )
-
-
-def _conclude(bench: Workbench, desk: _Desk, finished: dict[str, Tuned], trials: list[dict[str, Any]]) -> _Outcome:
+def _conclude(
+    bench: Workbench,
+    desk: Desk,
+    finished: dict[str, Tuned],
+    trials: list[dict[str, Any]],
+    before: LayerRow,
+) -> _Outcome:
     """The winner by validation, its mistakes, and the model to hand over."""
     targets = torch.cat([bench.train_features.labels, bench.validation_features.labels])
     candidates = [
@@ -330,14 +251,17 @@ def _conclude(bench: Workbench, desk: _Desk, finished: dict[str, Tuned], trials:
     ]
     verdict = pick_winner(candidates)
     best = verdict.name
-    winner = finished[best]
-    winner.row = winner.row.model_copy(update={"why": f"{winner.row.why} {verdict.why}".strip()})
+    why = f"{finished[best].row.why} {verdict.why}".strip()
+    winner = finished[best] = train_again(bench, desk, best, finished[best], before)
+    winner.row = winner.row.model_copy(update={"why": f"{why} {winner.row.why}".strip()})
     predicted = winner.logits.argmax(1)
     confusion = torch.zeros(bench.num_classes, bench.num_classes, dtype=torch.int64)
     confusion.index_put_((winner.labels, predicted), torch.ones_like(predicted), accumulate=True)
     if desk.is_main:
+        again = desk.checkpoints / f"{best}-again.safetensors"
+        source = again.stem if f"again/{best}" in desk.ledger and again.is_file() else best
         for suffix in (".safetensors", ".json"):
-            shutil.copyfile(desk.checkpoints / f"{best}{suffix}", desk.checkpoints / f"best{suffix}")
+            shutil.copyfile(desk.checkpoints / f"{source}{suffix}", desk.checkpoints / f"best{suffix}")
     return _Outcome(
         finished,
         best,

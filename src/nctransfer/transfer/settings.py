@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ..settings import Settings, build, option
-from .methods import find_method, method_names
+from .methods import TuningMethod, find_method, method_names
 
 __all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
 
@@ -116,8 +116,11 @@ class TransferSettings(Settings):
         None, gt=0, description="Learning rate; chosen on validation if left out.", json_schema_extra=TUNING
     )
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.", json_schema_extra=TUNING)
-    batch_size: int = Field(
-        64, ge=2, description="Images in one step, over all processes together.", json_schema_extra=MACHINE
+    batch_size: int | None = Field(
+        None,
+        ge=2,
+        description="Images in one step, over all processes together; chosen by their number if left out.",
+        json_schema_extra=MACHINE,
     )
     accumulation: int = Field(
         1,
@@ -161,6 +164,11 @@ class TransferSettings(Settings):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="Precision of the forward and backward pass.", json_schema_extra=MACHINE
     )
+
+    def fits(self, method: TuningMethod) -> bool:
+        """Whether a method's classifier is fitted in closed form: the linear probe, too, unless training is asked for."""
+        asked = self.lr is not None or self.epochs is not None or self.augment != "auto"
+        return method.fitted or (not method.changes_features and not asked)
 
     @field_validator("layers", mode="after")
     @classmethod

@@ -9,8 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from ..models import Network
-from ..probes import ChosenProbe, choose_probe
+from ..models import PENULTIMATE, Network
+from ..probes import ChosenProbe, LinearProbe, choose_probe, fit_probe_path
 from .classifier import LayeredClassifier
 from .evaluate import run_split
 from .features import LayerFeatures
@@ -52,11 +52,37 @@ class Start:
         """The linear probe of the steady penultimate features, chosen on validation: where every classifier starts."""
         return self._choose_probe(self.features("train"), self.features("validation"))
 
-    def fresh(self, method: TuningMethod, unit: str | None, protocol: Protocol = PRACTICAL) -> TunedNetwork:
-        """A copy of the pretrained network under ``method``, its classifier and skip connection where the protocol starts."""
+    def fitted(self, method: TuningMethod) -> TunedNetwork:
+        """A copy of the pretrained network with the classifier of the method's cross-validated probe."""
+        head = self.probing().cross_validated(self.probe_of(method)).head
+        layers = head.layers if method.layered else None
+        model = TunedNetwork(copy.deepcopy(self.network), method, None, self.num_classes, layers)
+        if isinstance(model.classifier, LayeredClassifier):
+            model.classifier.start(head)
+        else:
+            _put(model.classifier, *head.affine())
+        return model.to(self.inputs.runtime.device).eval()
+
+    @staticmethod
+    def probe_of(method: TuningMethod) -> str | None:
+        """The layer whose probe a method is that learns nothing but a classifier; None for that of all layers."""
+        return method.inner_layer if method.layered else PENULTIMATE
+
+    def fresh(
+        self,
+        method: TuningMethod,
+        unit: str | None,
+        protocol: Protocol = PRACTICAL,
+        *,
+        everything: bool = False,
+    ) -> TunedNetwork:
+        """A copy of the pretrained network under ``method``, its classifier and skip connection where the protocol starts.
+
+        The probe that it starts from is fitted on the training images, with ``everything`` on the validation images, too.
+        """
         torch.manual_seed(self.inputs.settings.seed)
-        if method.layered:
-            return self._layered(method, unit)
+        if method.layered or (protocol.skips == "layers" and (method.make_skip is not None or method.whole)):
+            return self._layered(method, unit, protocol, everything)
         model = TunedNetwork(
             copy.deepcopy(self.network), method, unit, self.num_classes, batchnorm=protocol.batchnorm
         ).to(self.inputs.runtime.device)
@@ -64,21 +90,32 @@ class Start:
             nn.init.constant_(model.skip.norm.weight, protocol.skip_scale)
         assert isinstance(model.classifier, nn.Linear)
         if protocol.classifier == "probe":
-            probe = self._probe_with_skip(model).probe if isinstance(model.skip, DirectSkip) else self.probe.probe
-            with torch.no_grad():
-                model.classifier.weight.copy_(torch.as_tensor(probe.weight))
-                model.classifier.bias.copy_(torch.as_tensor(probe.bias))
+            if isinstance(model.skip, DirectSkip):
+                probe = self._probe_with_skip(model).probe
+            else:
+                probe = self._probe_of_everything if everything else self.probe.probe
+            _put(model.classifier, probe.weight, probe.bias)
         elif protocol.classifier == "zero":
             nn.init.zeros_(model.classifier.weight)
             nn.init.zeros_(model.classifier.bias)
         return model
 
-    def _layered(self, method: TuningMethod, unit: str | None) -> TunedNetwork:
+    @cached_property
+    def _probe_of_everything(self) -> LinearProbe:
+        """The same probe at the same strength, on training and validation images."""
+        parts = [self.features("train"), self.features("validation")]
+        features = torch.cat([part.penultimate for part in parts])
+        labels = torch.cat([part.labels for part in parts])
+        strengths = [self.probe.probe.strength]
+        return fit_probe_path(steady(features), labels, num_classes=self.num_classes, strengths=strengths)[0]
+
+    def _layered(self, method: TuningMethod, unit: str | None, protocol: Protocol, everything: bool) -> TunedNetwork:
         """A copy whose classifier reads several layers and starts at their probe."""
-        head = self.probing().head(method.inner_layer)
-        model = TunedNetwork(copy.deepcopy(self.network), method, unit, self.num_classes, head.layers)
+        head = self.probing().start_head(method.inner_layer, everything=everything)
+        network = copy.deepcopy(self.network)
+        model = TunedNetwork(network, method, unit, self.num_classes, head.layers, batchnorm=protocol.batchnorm)
         assert isinstance(model.classifier, LayeredClassifier)
-        model.classifier.start(head, steady=not method.fitted)
+        model.classifier.start(head, steady=True)
         return model.to(self.inputs.runtime.device)
 
     def _probe_with_skip(self, model: TunedNetwork) -> ChosenProbe:
@@ -99,6 +136,12 @@ class Start:
             validation.labels,
             num_classes=self.num_classes,
         )
+
+
+def _put(classifier: nn.Linear, weight: Tensor, bias: Tensor) -> None:
+    with torch.no_grad():
+        classifier.weight.copy_(torch.as_tensor(weight))
+        classifier.bias.copy_(torch.as_tensor(bias))
 
 
 def steady(features: Tensor) -> Tensor:

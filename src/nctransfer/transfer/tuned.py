@@ -60,7 +60,8 @@ class TunedNetwork(nn.Module):
             )
         self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
         self.batchnorm = batchnorm
-        self.skip = method.make_skip(network, unit) if method.make_skip and unit else None
+        # A classifier over several layers is the skip connections.
+        self.skip = method.make_skip(network, unit) if method.make_skip and unit and not layers else None
         self.classifier: nn.Linear | LayeredClassifier = (
             LayeredClassifier(network, layers, num_classes) if layers else nn.Linear(network.feature_dim, num_classes)
         )
@@ -97,6 +98,23 @@ class TunedNetwork(nn.Module):
             return features, self.classifier({**taps.features, PENULTIMATE: features})
         features = self.penultimate(inputs, from_cut=from_cut)
         return features, self.classifier(features)
+
+    def with_and_without_skips(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(B, K)``, and the logits with the skip connections switched off: what the penultimate features say."""
+        if isinstance(self.classifier, LayeredClassifier):
+            with self.network.taps(self.classifier.taps) as taps:
+                features = {PENULTIMATE: self._encode(inputs, False)}
+            parts = self.classifier.parts({**taps.features, **features})
+            alone = parts.get(PENULTIMATE, torch.zeros_like(next(iter(parts.values())))) + self.classifier.bias
+            return sum(parts.values(), start=self.classifier.bias), alone
+        features_alone, skipped = self.parts(inputs)
+        alone = self.classifier(features_alone)
+        return (alone if skipped is None else self.classifier(features_alone + skipped)), alone
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether anything but the penultimate features reaches the classifier while the network is tuned."""
+        return self.skip is not None or (self.method.changes_features and self.read_layers is not None)
 
     @property
     def read_layers(self) -> tuple[str, ...] | None:

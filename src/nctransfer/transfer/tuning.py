@@ -10,11 +10,12 @@ import torch
 from ..engine import Batches
 from ..probes import accuracy_interval, balanced_accuracy
 from ..runs import LayerAfter, LayerRow, MethodRow, TuningEpoch
-from .choose import Choice, validation_accuracy
+from .choose import Choice, validation_accuracy, validation_logits
 from .cost import measure_cost
 from .evaluate import run_split
 from .features import measure_features
 from .fitting import Keeping, fit
+from .mechanism import split_mechanism
 from .methods import METHODS, TuningMethod
 from .protocol import Protocol
 from .task import FitOutcome, TuningTask, tuning_plan
@@ -50,18 +51,25 @@ def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, Fit
     """A method that fits its classifier in closed form, and its held-out predictions (see `Tuned.held`)."""
     started = time.perf_counter()
     with bench.watch.stage(method.title):
-        model, found = bench.start.fresh(method, None), bench.probing.cross_validated(method.inner_layer)
+        model = bench.start.fitted(method)
+        found = bench.probing.cross_validated(bench.start.probe_of(method))
     logits = bench.probing.validation_logits(found)
     accuracy = float((logits.argmax(1) == bench.validation_features.labels).double().mean())
     history: list[dict[str, float | int | None]] = [{"epoch": 0, "train_loss": None, "val_accuracy": accuracy}]
     held = torch.where(found.held, found.held_logits.argmax(1), -1)
-    return model.eval(), FitOutcome(0, accuracy, history, time.perf_counter() - started, 0), held
+    return model, FitOutcome(0, accuracy, history, time.perf_counter() - started, 0), held
 
 
 def train_method(
-    bench: Workbench, method: str, choice: Choice, protocol: Protocol | None = None, keeping: Keeping | None = None
+    bench: Workbench,
+    method: str,
+    choice: Choice,
+    protocol: Protocol | None = None,
+    keeping: Keeping | None = None,
+    *,
+    again: float | None = None,
 ) -> tuple[TunedNetwork, FitOutcome]:
-    """Tune ``method`` with the chosen unit and rate; the model comes back at the epoch that the protocol keeps.
+    """Tune ``method`` with the chosen unit and rate; the model comes back as the protocol keeps it.
 
     Args:
         bench: Data, network, device.
@@ -69,25 +77,31 @@ def train_method(
         choice: Unit and rate.
         protocol: How it is trained; as the bench's settings say where None.
         keeping: Where the training in progress is kept, and taken up again.
+        again: Train on training and validation images together, and take this share of the last epoch's weights, which
+            an earlier training chose on validation.
     """
     protocol, settings = protocol or bench.protocol, bench.settings
-    model = bench.start.fresh(METHODS[method], choice.unit, protocol)
+    inputs = bench.inputs if again is None else bench.whole
+    model = bench.start.fresh(METHODS[method], choice.unit, protocol, everything=again is not None)
     assert choice.learning_rate is not None, "a method that is trained by steps has a rate"
     # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
     frozen = not model.method.changes_features and settings.augment == "auto"
     level = 1 if frozen or protocol.augment == "none" else bench.augmentation[0]
-    cached = bench.inputs.cached(model, "train") if level == 1 else None
+    cached = inputs.cached(model, "train") if level == 1 else None
     kept = bench.inputs.cached(model, "validation") if cached is not None else None
     if cached is not None:
-        batches: Batches = bench.inputs.cached_batches(cached)
+        batches: Batches = inputs.cached_batches(cached)
     else:
-        batches = bench.inputs.pixel_batches(level, bench.augmentation[1])
+        batches = inputs.pixel_batches(level, bench.augmentation[1])
     task = TuningTask(
         model,
         choice.learning_rate,
         protocol,
         validate=lambda tuned: validation_accuracy(tuned, bench, kept),
         from_cut=cached is not None,
+        judge=lambda tuned: validation_logits(tuned, bench, kept),
+        share=again,
+        label=None if again is None else f"{method}, again",
     )
     plan = tuning_plan(
         task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
@@ -128,6 +142,7 @@ def evaluate_method(
     correct = int((predicted == labels).sum())
     tuned, total = model.count_parameters()
     cost = measure_cost(bench, model)
+    skips = split_mechanism(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
     last, method = after[-1], model.method
     row = MethodRow(
         title=method.heading,
@@ -149,9 +164,13 @@ def evaluate_method(
         numerical_rank_after=last.numerical_rank,
         notes=_notes(before, last),
         learning_rate=choice.learning_rate,
-        epochs=0 if method.fitted else bench.epochs,
+        epochs=bench.epochs if outcome.steps else 0,
+        mixture=outcome.mixture,
         best_epoch=outcome.best_epoch,
         history=tuple(TuningEpoch.model_validate(epoch) for epoch in outcome.history),
+        skip_share=skips.get("skip_share"),
+        skip_accuracy_on=skips.get("skip_accuracy_on"),
+        skip_accuracy_off=skips.get("skip_accuracy_off"),
         **cost,
     )
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from .inputs import Inputs
 from .opening import about_sides, open_data, open_model, seen_before
 from .probing import Probing
 from .protocol import PRACTICAL, Protocol
+from .recipe import epochs_for
 from .settings import TransferSettings
 from .start import Start
 
@@ -68,6 +68,17 @@ class Workbench:
             features=lambda split: self.train_features if split == "train" else self.validation_features,
             probing=lambda: self.probing,
         )
+
+    @property
+    def can_join(self) -> bool:
+        """Whether the winner may be trained again on training and validation images together."""
+        return self.probing.folded and self.bundle.train.source is self.bundle.validation.source
+
+    @cached_property
+    def whole(self) -> Inputs:
+        """The same with the validation images among the training images."""
+        bundle = dataclasses.replace(self.bundle, train=self.bundle.train.joined(self.bundle.validation))
+        return Inputs(self.settings, bundle, self.network, self.runtime, self.stop)
 
     @property
     def protocol(self) -> Protocol:
@@ -155,7 +166,12 @@ class Workbench:
 
     @cached_property
     def epochs(self) -> int:
-        """Passes over the training images: as asked for, or 7; more where that is under 110 steps, fewer above 10,000 images."""
-        num = len(self.bundle.train)
-        steps = max(1, num // self.settings.batch_size)
-        return self.settings.epochs or int(np.clip(80_000 / num, 4, np.clip(np.ceil(110 / steps), 7, 60)))
+        """Passes over the training images: as asked for, or by their number and by how well the deep probe does."""
+        if self.settings.epochs is not None:
+            return self.settings.epochs
+        return epochs_for(len(self.bundle.train), 1.0 - self.probing.deep.joint.accuracy)
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a training step: as asked for, or by the number of training images."""
+        return self.inputs.batch_size

@@ -41,7 +41,7 @@ class TuningMethod:
         layered: Whether the classifier reads several layers and not the penultimate features alone.
         fitted: Whether nothing but the classifier learns and it is fitted in closed form, not trained by steps.
         make_skip: Builds the skip connection for (network, unit), or None where the method has none.
-        base_rate: Middle of the learning rates that are tried.
+        base_rate: Peak learning rate where none is asked for.
         step_share: What a training step costs, as a fraction of one of full fine-tuning; 0 where a forward pass is all.
         trial_share: The same for a step of a trial, in which the frozen part is computed once.
     """

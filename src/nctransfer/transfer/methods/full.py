@@ -15,7 +15,6 @@ FULL = register(
         mark=Mark(marker="^", colour="ink", dash="-."),
         short="Full FT",
         whole=True,
-        base_rate=3e-4,
         step_share=1.0,
         trial_share=1.0,
     )

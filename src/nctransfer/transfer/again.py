@@ -1,0 +1,56 @@
+"""The last step of a run on few images: the winner trained again, with the validation images among the training images."""
+
+from __future__ import annotations
+
+from ..runs import LayerRow
+from .choose import Choice
+from .desk import Desk, reload_method, stored_method
+from .handover import save_classifier
+from .tuning import Tuned, evaluate_method, train_method
+from .workbench import Workbench
+
+__all__ = ["train_again"]
+
+_KEPT = (
+    "val_accuracy",
+    "history",
+    "best_epoch",
+    "out_of_fold_accuracy",
+    "seconds_per_step",
+    "peak_memory_bytes",
+    "step_memory_bytes",
+    "cost_note",
+    "skip_share",
+    "skip_accuracy_on",
+    "skip_accuracy_off",
+)
+
+
+def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: LayerRow) -> Tuned:
+    """The winner trained again on training and validation images, at the settings that were chosen.
+
+    Probes were fitted on both from the start. The row keeps the held-out numbers of the first training.
+    """
+    row, share = tuned.row, tuned.row.mixture
+    if not tuned.model.method.changes_features or share is None or not bench.can_join:
+        return Tuned(**{**vars(tuned), "row": row.model_copy(update={"why": ""})})
+    path = desk.checkpoints / f"{name}-again.safetensors"
+    choice = Choice(row.unit, row.learning_rate, "")
+    bench.stop.raise_if_noted()
+    if f"again/{name}" in desk.ledger and path.is_file():
+        return reload_method(bench, desk, f"again/{name}", choice, path)
+    model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=share)
+    found = evaluate_method(bench, model, choice, outcome, before, tuned.held)
+    num = len(bench.bundle.train) + len(bench.bundle.validation)
+    update = {field: getattr(row, field) for field in _KEPT}
+    note = f"after training again on all {num} training and validation images; {row.test_accuracy:.1%} before"
+    why = f"It was then trained again on all {num} training and validation images."
+    found.row = found.row.model_copy(update={**update, "why": why, "notes": {**found.row.notes, "test_accuracy": note}})
+    if desk.is_main:
+        save_classifier(path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit)
+    desk.ledger.once(f"again/{name}", lambda: stored_method(found))
+    desk.keeping.done()
+    bench.watch.say(
+        f"{model.method.title}, trained again on {num} images: {found.row.test_accuracy:.1%} on test images"
+    )
+    return found
