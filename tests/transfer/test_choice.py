@@ -1,4 +1,4 @@
-"""The choice of unit and rate: validation leads, collapse breaks ties, scrambled blocks are not chosen."""
+"""The choice of the unit: validation leads, collapse breaks ties, scrambled blocks are not chosen."""
 
 import pytest
 import torch
@@ -51,20 +51,30 @@ def test_scrambled_upper_blocks_do_not_lead_to_the_last_stage(method):
     assert chosen.unit in chosen.why
 
 
-def test_every_trial_is_kept_and_one_is_chosen_for_each_purpose(striped, small_network):
+def test_every_trial_is_kept_and_one_unit_is_chosen_for_all_methods(striped, small_network):
     settings = settings_from({"data": "stripes", "epochs": 2, "batch_size": 16})
     chooser = Chooser(Workbench(settings, bundle=striped, module=small_network), Ledger(None))
     choice = chooser.choose("scl")
-    for purpose in ("unit", "learning_rate"):
-        rows = [row for row in chooser.trials if row["purpose"] == purpose]
-        assert sum(row["chosen"] for row in rows) == 1
-        assert len(rows) >= 3
-    rates = [row["learning_rate"] for row in chooser.trials if row["purpose"] == "learning_rate"]
-    best = next(row for row in chooser.trials if row["purpose"] == "learning_rate" and row["chosen"])
-    assert choice.learning_rate == best["learning_rate"]
-    # Extended until the best lies inside, or as far as the search goes.
-    inside = min(rates) < choice.learning_rate < max(rates)
-    assert inside or max(abs(torch.log(torch.tensor(rates) / 1e-3))) > 3 * torch.log(torch.tensor(3.0)) - 1e-3
+    assert [row["unit"] for row in chooser.trials] == list(small_network.units)
+    assert [row["unit"] for row in chooser.trials if row["chosen"]] == [choice.unit]
+    assert choice.learning_rate == 1e-3
+    assert chooser.choose("layer") == choice
+    assert len(chooser.trials) == len(small_network.units)
+
+
+def test_what_is_asked_for_is_said(striped, small_network):
+    settings = settings_from({"data": "stripes", "epochs": 2, "lr": 0.005})
+    choice = Chooser(Workbench(settings, bundle=striped, module=small_network), Ledger(None)).choose("scl", "layer2.0")
+    assert (choice.unit, choice.learning_rate) == ("layer2.0", 0.005)
+    assert choice.why == "Asked for; learning rate 0.005 asked for."
+
+
+def test_a_fitted_classifier_has_no_rate(striped, small_network):
+    bench = Workbench(settings_from({"data": "stripes"}), bundle=striped, module=small_network)
+    for method in ("linear", "deep"):
+        choice = Chooser(bench, Ledger(None)).choose(method)
+        assert choice.learning_rate is None
+        assert choice.why.startswith("Its strength was best in 5-fold cross-validation on ")
 
 
 def test_choosing_never_reads_the_test_split(striped, small_network, monkeypatch):

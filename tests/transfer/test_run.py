@@ -131,9 +131,9 @@ def test_tune_takes_the_layer_it_is_given(striped, small_network, tmp_path):
 def test_unaugmented_tuning_from_the_cache_matches_tuning_from_pixels(striped, small_network, tmp_path):
     unit = small_network.units[1]
     options = {**QUICK, "augment": 1, "lr": 0.001}
-    cached = tune(striped, small_network, method="scl", layer=unit, out=tmp_path / "a", cache=True, **options)
-    whole = tune(striped, small_network, method="scl", layer=unit, out=tmp_path / "b", cache=False, **options)
-    losses = [[entry["train_loss"] for entry in run.methods["scl"]["history"][1:]] for run in (cached, whole)]
+    cached = tune(striped, small_network, method="layer", layer=unit, out=tmp_path / "a", cache=True, **options)
+    whole = tune(striped, small_network, method="layer", layer=unit, out=tmp_path / "b", cache=False, **options)
+    losses = [[entry["train_loss"] for entry in run.methods["layer"]["history"][1:]] for run in (cached, whole)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
