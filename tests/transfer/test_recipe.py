@@ -87,7 +87,7 @@ def test_the_winner_is_trained_again_and_says_so(striped, small_network, tmp_pat
     )
     assert len([epoch for epoch in row["history"] if epoch["val_accuracy"] is not None]) == 3
     assert row["skip_share"] > 0
-    assert 0 <= row["accuracy_without_skip"] <= 1
+    assert 0 <= row["skip_accuracy_off"] <= 1
     model, preprocess, _ = load_classifier(run.folder)
     images = torch.stack([preprocess.pixels(striped.test.image(index)) for index in range(len(striped.test))])
     right = (model(images).argmax(1) == torch.from_numpy(striped.test.labels)).double().mean()

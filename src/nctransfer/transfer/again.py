@@ -47,7 +47,9 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     why = f"It was then trained again on all {num} training and validation images."
     found.row = found.row.model_copy(update={**update, "why": why, "notes": {**found.row.notes, "test_accuracy": note}})
     if desk.is_main:
-        save_classifier(path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit)
+        save_classifier(
+            path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
+        )
     desk.ledger.once(f"again/{name}", lambda: stored_method(found))
     desk.keeping.done()
     bench.watch.say(

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ..data import warnings_of_report
+from ..data import DataBundle, warnings_of_report
 from ..engine import StopRequest, Watch, check_trackers
 from ..errors import UsageError, near_names
 from ..metrics import layer_numbers
