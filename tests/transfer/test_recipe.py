@@ -8,6 +8,7 @@ import torch
 
 from nctransfer.transfer import METHODS, PROTOCOLS, auto, load_classifier
 from nctransfer.transfer.choose import Choice
+from nctransfer.transfer.mixing import Ends
 from nctransfer.transfer.recipe import batch_for, epochs_for
 from nctransfer.transfer.settings import settings_from
 from nctransfer.transfer.tuning import train_method
@@ -57,12 +58,41 @@ def test_a_mixture_lies_between_start_and_end(bench):
     start = bench.start.fresh(METHODS["full"], None, PRACTICAL).tuned_state()
     end = train_method(bench, "full", choice, dataclasses.replace(PRACTICAL, epoch="last"))[0].tuned_state()
     model, outcome = train_method(bench, "full", choice, PRACTICAL)
-    assert outcome.mixture in (0.5, 0.75, 0.9, 1.0)
+    share = outcome.weights["0.01"]
+    assert share in (0.5, 0.75, 0.9, 1.0)
     assert outcome.best_epoch == 2
     for name, value in model.tuned_state().items():
         if value.is_floating_point():
-            expected = torch.lerp(start[name], end[name], outcome.mixture)
+            expected = torch.lerp(start[name], end[name], share)
             torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_two_rates_share_a_start_and_are_mixed(bench):
+    model, outcome = train_method(bench, "full", Choice(None, 0.01, "", (0.01, 0.003)), PRACTICAL)
+    assert set(outcome.weights) == {"0.01", "0.003"}
+    assert 0.5 <= sum(outcome.weights.values()) <= 1.0 + 1e-9
+    start = bench.start.fresh(METHODS["full"], None, PRACTICAL).tuned_state()
+    last = dataclasses.replace(PRACTICAL, epoch="last")
+    ends = [train_method(bench, "full", Choice(None, rate, ""), last)[0].tuned_state() for rate in (0.01, 0.003)]
+    weights = [outcome.weights["0.01"], outcome.weights["0.003"]]
+    for name, value in model.tuned_state().items():
+        if value.is_floating_point():
+            expected = (1 - sum(weights)) * start[name] + weights[0] * ends[0][name] + weights[1] * ends[1][name]
+            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_finished_rate_is_not_trained_again(bench, tmp_path):
+    ends = Ends(tmp_path)
+    choice = Choice(None, 0.01, "", (0.01, 0.003))
+    first, outcome = train_method(bench, "full", choice, PRACTICAL, ends=ends)
+    assert len(list(tmp_path.glob("end-full-*.safetensors"))) == 2
+    (tmp_path / "end-full-0.003.json").unlink()  # killed before it was whole
+    again, repeated = train_method(bench, "full", choice, PRACTICAL, ends=ends)
+    assert repeated.weights == outcome.weights
+    for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    ends.done()
+    assert not list(tmp_path.iterdir())
 
 
 def test_training_again_takes_all_images_and_the_share_that_was_chosen(bench):
@@ -70,8 +100,8 @@ def test_training_again_takes_all_images_and_the_share_that_was_chosen(bench):
     assert bench.can_join
     total = len(bench.bundle.train) + len(bench.bundle.validation)
     assert len(bench.whole.loader("train").split) == total
-    _, outcome = train_method(bench, "scl", choice, PRACTICAL, again=0.75)
-    assert outcome.mixture == 0.75
+    _, outcome = train_method(bench, "scl", choice, PRACTICAL, again={"0.01": 0.75})
+    assert outcome.weights == {"0.01": 0.75}
     assert outcome.steps == 2 * (total // 24)
     assert all(row["val_accuracy"] is None for row in outcome.history)
 

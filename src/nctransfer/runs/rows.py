@@ -238,8 +238,9 @@ class MethodRow(MethodSummary):
     epochs: Whole | None = Field(description="epochs of the final training")
     best_epoch: Whole | None = Field(description="the epoch that was kept, by validation; 0 is the starting probe")
     history: tuple[TuningEpoch, ...] = Field(description="one entry an epoch")
-    mixture: Number = Field(
-        default=None, description="weights of the last epoch in those kept, the rest those of the start; None: an epoch"
+    mixture: dict[Text, Number] = Field(
+        default={},
+        description="by learning rate: what the last epoch counts in the weights that were kept; the rest is the start",
     )
     step_memory_bytes: Whole | None = Field(default=None, description="memory of a step above that of the idle process")
     out_of_fold_accuracy: Number = Field(

@@ -31,15 +31,16 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
 
     Probes were fitted on both from the start. The row keeps the held-out numbers of the first training.
     """
-    row, share = tuned.row, tuned.row.mixture
-    if not tuned.model.method.changes_features or share is None or not bench.can_join:
+    row = tuned.row
+    weights = {rate: float(weight or 0.0) for rate, weight in row.mixture.items()}
+    if not tuned.model.method.changes_features or sum(weights.values()) <= 0.0 or not bench.can_join:
         return Tuned(**{**vars(tuned), "row": row.model_copy(update={"why": ""})})
     path = desk.checkpoints / f"{name}-again.safetensors"
-    choice = Choice(row.unit, row.learning_rate, "")
+    choice = Choice(row.unit, row.learning_rate, "", tuple(map(float, weights)))
     bench.stop.raise_if_noted()
     if f"again/{name}" in desk.ledger and path.is_file():
         return reload_method(bench, desk, f"again/{name}", choice, path)
-    model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=share)
+    model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=weights, ends=desk.ends)
     found = evaluate_method(bench, model, choice, outcome, before, tuned.held)
     num = len(bench.bundle.train) + len(bench.bundle.validation)
     update = {field: getattr(row, field) for field in _KEPT}
@@ -51,7 +52,7 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
             path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
         )
     desk.ledger.once(f"again/{name}", lambda: stored_method(found))
-    desk.keeping.done()
+    desk.done()
     bench.watch.say(
         f"{model.method.title}, trained again on {num} images: {found.row.test_accuracy:.1%} on test images"
     )

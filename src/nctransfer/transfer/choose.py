@@ -23,6 +23,7 @@ from .evaluate import cached_accuracy, cached_logits, run_split, tuned_features
 from .fitting import fit
 from .methods import METHODS, find_method
 from .methods.layer import LAYER
+from .recipe import rates_for
 from .task import TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
@@ -43,11 +44,12 @@ TRIAL_EPOCHS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What was chosen for a method, and why, in a sentence."""
+    """What was chosen for a method, and why, in a sentence; ``rates`` are all that are trained to the end, where several are."""
 
     unit: str | None
     learning_rate: float | None
     why: str
+    rates: tuple[float, ...] = ()
 
 
 class Chooser:
@@ -75,8 +77,11 @@ class Chooser:
         why_unit = "asked for" if unit is not None else ""
         if METHODS[method].needs_unit and unit is None:
             unit, why_unit = self._choose_unit(method, rate)
-        asked = "learning rate {:g} asked for" if self.bench.settings.lr is not None else ""
-        return Choice(unit, rate, _sentence(why_unit, asked.format(rate)))
+        if self.bench.settings.lr is not None:
+            return Choice(unit, rate, _sentence(why_unit, f"learning rate {rate:g} asked for"))
+        rates = rates_for(rate, METHODS[method].whole, 1.0 - self.bench.probing.deep.joint.accuracy)
+        why_rate = f"trained at rates {' and '.join(f'{value:g}' for value in rates)}" if len(rates) > 1 else ""
+        return Choice(unit, rate, _sentence(why_unit, why_rate), rates)
 
     def _choose_unit(self, method: str, rate: float) -> tuple[str, str]:
         """The unit that trials of layer fine-tuning point at: one for all methods, which compares them at the same unit."""

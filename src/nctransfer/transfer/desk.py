@@ -16,6 +16,7 @@ from ..runs import LayerAfter, Ledger, MethodRow, Result, RunFolder, load_tensor
 from .choose import Choice
 from .fitting import Keeping
 from .methods import find_method
+from .mixing import Ends
 from .settings import FREE_SETTINGS
 from .tuned import TunedNetwork
 from .tuning import Tuned
@@ -62,6 +63,16 @@ class Desk:
             config = self._arguments[0]
             self._trackers = make_trackers(tuple(config["trackers"]), self.path, config)
         return Keeping(RunFolder(self.path), self._trackers, write=self.is_main)
+
+    @cached_property
+    def ends(self) -> Ends:
+        """Where the finished rates of the method in progress are kept."""
+        return Ends(self.checkpoints, write=self.is_main)
+
+    def done(self) -> None:
+        """The method in progress is finished and stands in the ledger."""
+        self.keeping.done()
+        self.ends.done()
 
     @property
     def checkpoints(self) -> Path:

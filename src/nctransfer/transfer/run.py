@@ -210,7 +210,7 @@ def _method(
     if bench.settings.fits(method):
         model, outcome, held = fit_probe(bench, method)
     else:
-        (model, outcome), held = train_method(bench, name, choice, keeping=desk.keeping), None
+        (model, outcome), held = train_method(bench, name, choice, keeping=desk.keeping, ends=desk.ends), None
     tuned = evaluate_method(bench, model, choice, outcome, layers[-1], held)
     if desk.is_main:
         # The weights first: a step that stands in the ledger has everything it needs on the disk.
@@ -218,7 +218,7 @@ def _method(
             path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
         )
     desk.ledger.once(f"method/{name}", lambda: stored_method(tuned))
-    desk.keeping.done()
+    desk.done()
     low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
     bench.watch.say(
         f"{model.method.title}: {tuned.row.test_accuracy:.1%} on {len(tuned.labels)} test images "

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from ..data import Batch
 from ..engine import EpochReport, Moment, Plan, Task, Trained
-from .averaging import choose_mixture, mix_states
 from .protocol import PRACTICAL, Protocol
 from .tuned import TunedNetwork
 
@@ -29,7 +28,8 @@ class FitOutcome:
         history: One entry an epoch: ``epoch``, ``train_loss``, ``val_accuracy``.
         seconds: Wall time of the training steps and the validation, those before a resumption included.
         steps: Number of optimiser steps.
-        mixture: Share of the last epoch's weights in the model, the rest is the start; None where an epoch was kept.
+        weights: What each rate's last epoch counts in the weights that were kept, by rate, the rest is the start; empty
+            where an epoch was kept.
     """
 
     best_epoch: int
@@ -37,14 +37,13 @@ class FitOutcome:
     history: list[dict[str, Any]]
     seconds: float
     steps: int
-    mixture: float | None = None
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class TuningTask(Task):
-    """A tuned network on its way to what its protocol keeps.
+    """A tuned network on its way to the epoch with the best validation accuracy (ties: the earliest), or to the last.
 
-    That is the epoch with the best validation accuracy (ties: the earliest), the last epoch, or the mean of start and last
-    epoch whose logits on the validation images have the smallest log-loss after temperature scaling.
+    Where the protocol mixes start and end, that is done afterwards: the task ends at the last epoch (see `mixing`).
 
     Args:
         model: On the runtime's device.
@@ -53,8 +52,7 @@ class TuningTask(Task):
         validate: Gives the validation accuracy of the model.
         from_cut: Whether the batches hold tensors taken at the model's cut.
         keep_best: False validates once, after the last epoch, and leaves the model there; as the protocol says if left out.
-        judge: Gives the model's logits on the validation images, and their labels; a mixture is chosen by them.
-        share: Share of the last epoch's weights, where it is not to be chosen but was chosen before.
+        watch: Whether a task whose ends are mixed validates after each epoch, or not at all.
         label: What the journal calls this training; the method's name if left out.
     """
 
@@ -69,20 +67,19 @@ class TuningTask(Task):
         validate: Callable[[TunedNetwork], float],
         from_cut: bool = False,
         keep_best: bool | None = None,
-        judge: Callable[[TunedNetwork], tuple[Tensor, Tensor]] | None = None,
-        share: float | None = None,
+        watch: bool = True,
         label: str | None = None,
     ) -> None:
         self.model: TunedNetwork = model
         self.learning_rate, self.protocol = learning_rate, protocol
         self.validate, self.from_cut = validate, from_cut
-        self.mixes = protocol.epoch == "mixture" and keep_best is None
         self.keep_best = protocol.epoch == "best" if keep_best is None else keep_best
-        self.judge, self.share = judge, share
-        self.watches = self.keep_best or (self.mixes and share is None)  # validates after each epoch
+        mixed = protocol.epoch == "mixture" and keep_best is None
+        self.watches = self.keep_best or (mixed and watch)
+        self.judges_end = not (mixed and not watch)
+        self.label = label or model.method.name
         unit = "" if model.unit is None else f" of {model.unit}"
         self.name = f"{model.method.title}{unit}, learning rate {learning_rate:g}"
-        self.label = label or model.method.name
         self.history: list[dict[str, Any]] = []
         self.best_epoch, self.best_accuracy, self.best_state = 0, -1.0, dict[str, Tensor]()
         self._compiled: list[nn.Module] = []
@@ -119,16 +116,13 @@ class TuningTask(Task):
 
     def begin(self, step: int) -> int:
         """Validate the start, unless that was done before ``step``; returns the number of epochs that were reported."""
-        if step == 0 and self.mixes:
-            self.best_state = self.model.tuned_state()
         if step == 0 and self.watches:
             self._consider(0, None, self.validate(self.model))
         return len(self.history) - self.watches
 
     def end_epoch(self, report: EpochReport, last: bool) -> float | None:
         """Validate, and keep the model if it is the best so far; returns the validation accuracy where it was taken."""
-        needed = self.watches or (last and not self.mixes)
-        accuracy = self.validate(self.model) if needed else None
+        accuracy = self.validate(self.model) if self.watches or (last and self.judges_end) else None
         self._consider(report.epoch, report.train_loss, accuracy)
         return accuracy
 
@@ -137,37 +131,14 @@ class TuningTask(Task):
         for module in self._compiled:
             del module.__dict__["forward"]
         self._compiled.clear()
-        mixture = self._mix() if self.mixes else None
         if self.keep_best:
             self.model.load_tuned_state(self.best_state)
         self.model.eval()
-        return FitOutcome(self.best_epoch, self.best_accuracy, self.history, seconds, trained.step, mixture)
-
-    def _mix(self) -> float:
-        """Set the model between its start and its end; returns the share of the end."""
-        start, end = self.best_state, self.model.tuned_state()
-        self.best_epoch = len(self.history) - self.watches
-        if self.share is not None:
-            self.model.load_tuned_state(mix_states([start, end], [1.0 - self.share, self.share]))
-            return self.share
-        assert self.judge is not None, "a mixture is chosen by logits of validation images"
-
-        def logits(state: Mapping[str, Tensor]) -> Tensor:
-            self.model.load_tuned_state(dict(state))
-            return judge(self.model)[0]
-
-        judge = self.judge
-        labels = judge(self.model)[1]
-        state, chosen, _ = choose_mixture(start, [end], logits, labels)
-        self.model.load_tuned_state(state)
-        self.best_accuracy = chosen.accuracy
-        return chosen.share
+        return FitOutcome(self.best_epoch, self.best_accuracy, self.history, seconds, trained.step)
 
     def _consider(self, epoch: int, loss: float | None, accuracy: float | None) -> None:
         self.history.append({"epoch": epoch, "train_loss": loss, "val_accuracy": accuracy})
-        if self.mixes:
-            self.best_accuracy = self.best_accuracy if accuracy is None else accuracy
-        elif accuracy is not None and accuracy > self.best_accuracy:
+        if accuracy is not None and (accuracy > self.best_accuracy or not self.keep_best):
             self.best_epoch, self.best_accuracy = epoch, accuracy
             self.best_state = self.model.tuned_state() if self.keep_best else {}
 

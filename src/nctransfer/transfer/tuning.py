@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 
 import torch
 
@@ -17,6 +18,7 @@ from .features import measure_features
 from .fitting import Keeping, fit
 from .mechanism import split_mechanism
 from .methods import METHODS, TuningMethod
+from .mixing import Ends, train_mixture
 from .protocol import Protocol
 from .task import FitOutcome, TuningTask, tuning_plan
 from .tuned import TunedNetwork
@@ -67,7 +69,8 @@ def train_method(
     protocol: Protocol | None = None,
     keeping: Keeping | None = None,
     *,
-    again: float | None = None,
+    again: Mapping[str, float] | None = None,
+    ends: Ends | None = None,
 ) -> tuple[TunedNetwork, FitOutcome]:
     """Tune ``method`` with the chosen unit and rate; the model comes back as the protocol keeps it.
 
@@ -77,8 +80,9 @@ def train_method(
         choice: Unit and rate.
         protocol: How it is trained; as the bench's settings say where None.
         keeping: Where the training in progress is kept, and taken up again.
-        again: Train on training and validation images together, and take this share of the last epoch's weights, which
-            an earlier training chose on validation.
+        again: Train on training and validation images together, and weigh the last epochs of the rates like this, as an
+            earlier training chose on validation.
+        ends: Where the last epochs of finished rates are kept.
     """
     protocol, settings = protocol or bench.protocol, bench.settings
     inputs = bench.inputs if again is None else bench.whole
@@ -93,21 +97,37 @@ def train_method(
         batches: Batches = inputs.cached_batches(cached)
     else:
         batches = inputs.pixel_batches(level, bench.augmentation[1])
-    task = TuningTask(
+    label = method if again is None else f"{method}-again"
+
+    def train_at(rate: float) -> FitOutcome:
+        task = TuningTask(
+            model,
+            rate,
+            protocol,
+            validate=lambda tuned: validation_accuracy(tuned, bench, kept),
+            from_cut=cached is not None,
+            watch=again is None,
+            label=label,
+        )
+        plan = tuning_plan(
+            task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
+        )
+        title = model.method.title if again is None else f"{model.method.title} again"
+        with bench.watch.stage(title, plan.epochs) as advance:
+            return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
+
+    if protocol.epoch != "mixture":
+        return model, train_at(choice.learning_rate)
+    outcome = train_mixture(
         model,
-        choice.learning_rate,
-        protocol,
-        validate=lambda tuned: validation_accuracy(tuned, bench, kept),
-        from_cut=cached is not None,
-        judge=lambda tuned: validation_logits(tuned, bench, kept),
-        share=again,
-        label=None if again is None else f"{method}, again",
+        choice.rates or (choice.learning_rate,),
+        train_at,
+        lambda tuned: validation_logits(tuned, bench, kept),
+        label=label,
+        again=again,
+        ends=ends,
+        finished=keeping.done if keeping is not None else lambda: None,
     )
-    plan = tuning_plan(
-        task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
-    )
-    with bench.watch.stage(model.method.title, plan.epochs) as advance:
-        outcome = fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
     return model, outcome
 
 
@@ -165,7 +185,7 @@ def evaluate_method(
         notes=_notes(before, last),
         learning_rate=choice.learning_rate,
         epochs=bench.epochs if outcome.steps else 0,
-        mixture=outcome.mixture,
+        mixture=dict(outcome.weights),
         best_epoch=outcome.best_epoch,
         history=tuple(TuningEpoch.model_validate(epoch) for epoch in outcome.history),
         skip_share=skips.get("skip_share"),
