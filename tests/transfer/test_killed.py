@@ -18,7 +18,7 @@ from nctransfer.runs import sha256
 SCRIPT = Path(__file__).parents[1] / "killed_run.py"
 WORDS = shlex.split(
     "tune digits --model cifar_resnet20 --weights random --image-size 8 --limit 60 --batch-size 16 --epochs 3 --lr 0.01 "
-    "--layers layer2.0,layer3.0 --device cpu --no-feature-cache"
+    "--layers layer2.0,layer3.0 --device cpu --no-feature-cache --no-refit"
 )
 STEPS_AN_EPOCH, EPOCHS = 3, 3
 METHODS = {"linear": (), "layer": ("--layer", "layer2.0"), "scl": ("--layer", "layer2.0"), "full": ()}

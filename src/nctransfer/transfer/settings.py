@@ -107,6 +107,11 @@ class TransferSettings(Settings):
         description="Passes over the training images; chosen by their number if left out.",
         json_schema_extra=TUNING,
     )
+    refit: bool = Field(
+        True,
+        description="Train the winner again with the validation images among the training images, up to 2,000 in all.",
+        json_schema_extra=TUNING,
+    )
     augment: Literal["auto", "1", "2", "3", "4", "5"] = Field(
         "auto",
         description="Augmentation while tuning: 1 none, 2 + crop, 3 + flip, 4 + colour jitter, 5 + grey, or auto.",

@@ -72,7 +72,7 @@ class Workbench:
     @property
     def can_join(self) -> bool:
         """Whether the winner may be trained again on training and validation images together."""
-        return self.probing.folded and self.bundle.train.source is self.bundle.validation.source
+        return self.settings.refit and self.probing.folded and self.bundle.train.source is self.bundle.validation.source
 
     @cached_property
     def whole(self) -> Inputs:
