@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 from ..errors import PreemptedError
 
@@ -48,7 +48,7 @@ class StopRequest:
         self._before: Any = None
         self._set = False
 
-    def __enter__(self) -> StopRequest:
+    def __enter__(self) -> Self:
         if self.seconds is not None:
             self._until = time.monotonic() + self.seconds
         if threading.current_thread() is threading.main_thread():
@@ -66,18 +66,23 @@ class StopRequest:
         """Whether this request, or one that it stands in, was told to stop."""
         return self._signalled or self._out_of_time or (self._outer is not None and self._outer.noted)
 
-    def raise_if_noted(self, where: str = "", remedy: str = "go on with --resume") -> None:
+    @property
+    def signalled(self) -> bool:
+        """Whether it was SIGTERM, and not a time limit alone, that told it."""
+        return self._signalled or (self._outer is not None and self._outer.signalled)
+
+    def raise_if_noted(self, where: str = "") -> None:
         """End the work here if it was told to stop.
 
         Raises:
             PreemptedError: it was.
         """
         if self.noted:
-            raise self.error(where, remedy)
+            raise self.error(where)
 
     def error(self, where: str = "", remedy: str = "go on with --resume") -> PreemptedError:
         """The error with which work ends."""
-        cause = "SIGTERM" if self._told else "the time limit"
+        cause = "SIGTERM" if self.signalled else "the time limit"
         return PreemptedError("told to stop; what was finished is kept", where=where or cause, remedy=remedy)
 
     @contextlib.contextmanager
@@ -98,10 +103,6 @@ class StopRequest:
     def _outer(self) -> StopRequest | None:
         owner = getattr(self._before, "__self__", None)
         return owner if isinstance(owner, StopRequest) else None
-
-    @property
-    def _told(self) -> bool:
-        return self._signalled or (self._outer is not None and self._outer._told)
 
     @property
     def _out_of_time(self) -> bool:

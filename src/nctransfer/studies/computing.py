@@ -58,15 +58,15 @@ def run_cells(
                         "trace": "",
                     }
                 elif any(store.read(needed) is None for needed in cell.needs) or not _take(
-                    cell, store, device, watch, failures, partial
+                    cell, store, device, deadline, watch, failures, partial
                 ):
                     waiting.append(cell)
                     continue
                 advance(1)
-                deadline.check()
+                deadline.raise_if_noted()
             if len(waiting) == len(pending):
                 time.sleep(_POLL_SECONDS)
-                deadline.check()
+                deadline.raise_if_noted()
             pending = waiting
     return list(failures.values())
 
@@ -79,6 +79,7 @@ def _take(
     cell: Cell,
     store: Store,
     device: str,
+    deadline: Deadline,
     watch: Watch,
     failures: dict[str, dict[str, str]],
     partial: tuple[str, ...],
@@ -89,7 +90,7 @@ def _take(
     try:
         with FolderLock(folder):
             if store.read(cell) is None:
-                _compute(cell, store, device, watch, partial)
+                _compute(cell, store, device, deadline, watch, partial)
     except LockedError:
         return False
     except PreemptedError as error:
@@ -103,7 +104,7 @@ def _take(
     return True
 
 
-def _compute(cell: Cell, store: Store, device: str, watch: Watch, partial: tuple[str, ...]) -> None:
+def _compute(cell: Cell, store: Store, device: str, deadline: Deadline, watch: Watch, partial: tuple[str, ...]) -> None:
     folder = store.folder(cell)
     stale = folder / "cell.json"
     if stale.is_file():
@@ -115,7 +116,7 @@ def _compute(cell: Cell, store: Store, device: str, watch: Watch, partial: tuple
     records = {needed.key: store.read(needed) for needed in cell.needs if needed.kind != "encoder"}
     values = {key: record["value"] for key, record in records.items() if record is not None}
     began = time.perf_counter()
-    value = compute(cell, folder, encoders, values, device, watch, partial)
+    value = compute(cell, folder, encoders, values, device, watch, deadline, partial)
     seconds = max(time.perf_counter() - began, trained_seconds(folder / "run"))
     environment = describe_environment()
     kept = {name: environment[name] for name in _CIRCUMSTANCES}

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..data import AugmentSettings
-from ..engine import Watch
+from ..engine import StopRequest, Watch
 from ..probes import choose_probe
 from ..runs import Ledger
 from ..scores import NEEDS_SOURCE, SCORES, score_all
@@ -35,6 +35,7 @@ def compute(
     values: dict[str, Any],
     device: str,
     watch: Watch,
+    stop: StopRequest,
     partial: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Do the work of a cell.
@@ -46,6 +47,7 @@ def compute(
         values: Values of the other cells it needs, by key.
         device: ``auto``, ``cpu``, ``cuda``.
         watch: Receives progress.
+        stop: Asked between steps and batches.
         partial: Names of data sets of which some Parquet files may be missing.
 
     Returns:
@@ -64,7 +66,7 @@ def compute(
         config.get("epochs"),
         partial,
     )
-    bench.watch = watch
+    bench.attend(watch, stop)
     if cell.kind == "transfer":
         return _transfer(config, bench)
     if "protocol" in config:
@@ -161,8 +163,10 @@ def _transfer(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
             for row in rows:
                 row["probe_accuracy"] = _probe(row["name"], train, validation, test, bench.num_classes)
                 advance(1)
+                bench.stop.raise_if_noted()
     if config["scores"]:
-        value["scores"] = score_all(train.penultimate, train.labels, only=_SCORES).to_dict()
+        with bench.stop.at_once():
+            value["scores"] = score_all(train.penultimate, train.labels, only=_SCORES).to_dict()
     return value
 
 

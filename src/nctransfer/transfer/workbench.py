@@ -69,6 +69,10 @@ class Workbench:
             probing=lambda: self.probing,
         )
 
+    def attend(self, watch: Watch, stop: StopRequest) -> None:
+        """Report to ``watch`` and ask ``stop`` from now on, where a bench outlives the run that made it."""
+        self.watch, self.stop, self.inputs.stop = watch, stop, stop
+
     @property
     def can_join(self) -> bool:
         """Whether the winner may be trained again on training and validation images together."""
