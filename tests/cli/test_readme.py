@@ -29,6 +29,7 @@ def test_the_readme_shows_every_verb():
         "predict",
         "data",
         "probe",
+        "rank",
         "tune",
         "report",
         "measure",
@@ -52,7 +53,7 @@ def test_every_command_runs(tmp_path):
     np.savez(tmp_path / "features.npz", features=rng.normal(size=(60, 8)) + np.eye(3, 8)[labels], labels=labels)
     for line in commands():
         words = shlex.split(line)[1:]
-        if words[0] in ("auto", "tune", "probe"):
+        if words[0] in ("auto", "tune", "probe", "rank"):
             words += SMALL
         if words[0] in ("auto", "tune"):
             words += TUNING if words[0] == "auto" else TUNING[:4] + TUNING[6:]
