@@ -79,7 +79,9 @@ class TuningTask(Task):
         self.judges_end = not (mixed and not watch)
         self.label = label or model.method.name
         unit = "" if model.unit is None else f" of {model.unit}"
-        self.name = f"{model.method.title}{unit}, learning rate {learning_rate:g}"
+        # Checkpoints carry this name: the training on all images never takes up one of the training before it.
+        which = "" if self.label == model.method.name else f" ({self.label})"
+        self.name = f"{model.method.title}{unit}{which}, learning rate {learning_rate:g}"
         self.history: list[dict[str, Any]] = []
         self.best_epoch, self.best_accuracy, self.best_state = 0, -1.0, dict[str, Tensor]()
         self._compiled: list[nn.Module] = []
