@@ -87,7 +87,8 @@ def nleep(features: Any, labels: Any, *, components_per_class: int = 5, seed: in
             remedy="pass more samples or a smaller components_per_class",
         )
     rows = principal_components(samples, share=0.8)
-    rows = rows / rows.std(0).max()
+    # Rounded, so that no rounding error of another rotation or scale grows over the rounds of the mixture.
+    rows = np.round(rows / rows.std(0).max(), 10)
     with warnings.catch_warnings():
         # A mixture that has not settled within its 100 rounds scores all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
