@@ -361,10 +361,10 @@ def test_missing_data_is_named_with_its_folder(tmp_path, monkeypatch):
     result = run_studies(["figure5"], scale="mini", out=tmp_path / "out")
     assert "cifar100" in result["failures"][0]["error"]
     assert str(tmp_path / "nowhere") in result["failures"][0]["error"]
-    from nctransfer.studies.work import open_data
+    from nctransfer.studies.sets import open_set
 
     with pytest.raises(Exception, match="mini_imagenet"):
-        open_data({"name": "mini_imagenet"}, 0)
+        open_set({"name": "mini_imagenet"}, 0)
 
 
 def test_list_names_every_study(capsys):
