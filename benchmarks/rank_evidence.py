@@ -42,7 +42,7 @@ SCALES: dict[str, dict[str, Any]] = {
     },
     "reduced": {
         "networks": (*MOBILE[:2], MOBILE[4], MOBILE[5], MOBILE[6], LITE[0]),
-        "sets": ("cifar10", "clothing", "trash"),
+        "sets": ("digits", "clothing", "trash"),
         "images": 400, "size": 64, "rates": (3e-4,), "epochs": 2,
     },
     "smoke": {

@@ -137,3 +137,14 @@ def test_weights_that_are_not_finite_tell_the_channels_all_the_same():
     x[0, 0] = torch.inf
     assert block_axis(block, (x,), {}, Layout(0, 0)) == 2
     assert bool(block[1].weight[0].isnan().all())
+
+
+def test_a_block_of_several_maps_may_hand_on_any_of_them():
+    maps = [torch.zeros(4, 8, 5, 5), torch.zeros(4, 8, 5, 5)]
+
+    class Fused(nn.Module):
+        def forward(self, given):
+            return [given[0] + given[1], given[1]]
+
+    with pytest.raises(Undecided, match="2 tensors that could be meant"):
+        layout_from_call(Fused(), (maps,), {}, Fused()(maps), 4)

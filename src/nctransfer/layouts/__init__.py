@@ -7,7 +7,16 @@ needs them where it watches somebody else's training loop.
 
 from __future__ import annotations
 
-from .evidence import Undecided, batch_axes, block_axis, channel_axis, choose_path, layout_from_call, upstream_axis
+from .evidence import (
+    Undecided,
+    batch_axes,
+    block_axis,
+    channel_axis,
+    choose_path,
+    input_shapes,
+    layout_from_call,
+    upstream_axis,
+)
 from .layout import Layout, detached, tensors_in
 
 __all__ = [
@@ -18,6 +27,7 @@ __all__ = [
     "channel_axis",
     "choose_path",
     "detached",
+    "input_shapes",
     "layout_from_call",
     "tensors_in",
     "upstream_axis",

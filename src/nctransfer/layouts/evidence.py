@@ -65,7 +65,7 @@ def choose_path(shapes: Mapping[Path, Shape], batch: Mapping[Path, int], like: I
     Args:
         shapes: Of all tensors in the output, by path.
         batch: Axis of images of those that can be pooled.
-        like: Shapes of the module's own inputs: a block hands its input's shape on.
+        like: Shape of the module's one input, see :func:`input_shapes`: a block hands it on.
 
     Raises:
         Undecided: no tensor can be pooled, or several could be meant.
@@ -87,6 +87,17 @@ def choose_path(shapes: Mapping[Path, Shape], batch: Mapping[Path, int], like: I
         return same[0]
     listed = ", ".join(f"{'.'.join(map(str, path))}: {shapes[path]}" for path in batch)
     raise Undecided(f"it returns {len(batch)} tensors that could be meant ({listed})")
+
+
+def input_shapes(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> list[Shape]:
+    """The shape of a module's one input tensor, in a list; empty where it is given several, or a list of them.
+
+    A module that takes several maps and returns several may hand on any of them: their shapes say nothing.
+    """
+    given = [*arguments, *keywords.values()]
+    shapes = [tuple(value.shape) for value in given if isinstance(value, torch.Tensor)]
+    inner = any(True for _ in tensors_in([value for value in given if not isinstance(value, torch.Tensor)]))
+    return shapes if len(shapes) == 1 and not inner else []
 
 
 def channel_axis(shape: Shape, batch: int, resized: Shape | None = None) -> int | None:
@@ -302,7 +313,7 @@ def layout_from_call(
         axes = [axis for axis, size in enumerate(shape) if size == num_images]
         if 2 <= len(shape) <= 4 and axes:
             batch[path] = _image_axis(module, arguments, keywords, path, shape, axes)
-    like = [tuple(tensor.shape) for _, tensor in tensors_in([tuple(arguments), dict(keywords)])]
+    like = input_shapes(arguments, keywords)
     path = choose_path(shapes, batch, like)
     shape = shapes[path]
     layout = Layout(batch[path], 0, path)

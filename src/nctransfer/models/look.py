@@ -11,7 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import NCTransferError
-from ..layouts import Layout, Undecided, batch_axes, block_axis, channel_axis, choose_path, tensors_in, upstream_axis
+from ..layouts import (
+    Layout,
+    Undecided,
+    batch_axes,
+    block_axis,
+    channel_axis,
+    choose_path,
+    input_shapes,
+    tensors_in,
+    upstream_axis,
+)
 
 __all__ = ["Look", "kept_modes", "look_inside"]
 
@@ -126,8 +136,8 @@ def _watch(encoder: nn.Module, names: Sequence[str], inputs: Tensor) -> dict[str
     def keep(name: str) -> Callable[..., None]:
         def hook(_: nn.Module, given: Any, keywords: Any, output: Any) -> None:
             calls = seen.pop(name).calls + 1 if name in seen else 1
-            entered = [tuple(tensor.shape) for _, tensor in tensors_in([given, keywords])]
-            seen[name] = _Seen({path: tuple(tensor.shape) for path, tensor in tensors_in(output)}, entered, calls)
+            shapes = {path: tuple(tensor.shape) for path, tensor in tensors_in(output)}
+            seen[name] = _Seen(shapes, input_shapes(given, keywords), calls)
 
         return hook
 

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data import DataBundle, bundle_from_torch
+from ..data import DataBundle, bundle_from_object
 from ..engine import Watch
 from ..errors import UsageError
 from ..transfer import RunResult, TransferSettings, run_transfer
 from .result import RankResult
 from .run import run_rank
-from .settings import RankSettings, rank_settings
+from .settings import SHARED, RankSettings, rank_settings
 
 __all__ = ["auto_ranked", "rank"]
+
+_DATA_SETTINGS = (
+    "seed", "limit", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit", "pixel_limit", "image_range",
+)  # fmt: skip
 
 Data = str | Path | DataBundle | tuple[Any, ...]
 
@@ -47,12 +51,9 @@ def rank(
     """
     bundle = data if isinstance(data, DataBundle) else None
     if not isinstance(data, str | Path | DataBundle):
-        drawn = {
-            key: settings[key]
-            for key in ("seed", "limit", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit")
-            if key in settings
-        }
-        bundle = bundle_from_torch(*(data if isinstance(data, tuple) else (data,)), **drawn)
+        drawn = {key: settings[key] for key in _DATA_SETTINGS if settings.get(key) is not None}
+        checked = rank_settings({"data": "objects"}, drawn, where="nctransfer.rank")
+        bundle = bundle_from_object(data, **{key: getattr(checked, key) for key in drawn})
     named = {"data": bundle.name if bundle is not None else str(data)}
     named["models"] = models if isinstance(models, str) else tuple(map(str, models))  # type: ignore[assignment]
     if settings.get("top") and out is None:
@@ -87,8 +88,7 @@ def auto_ranked(
     from ..runs import RankRecord, load_run
     from .candidates import find_candidates
 
-    shared = ("data", "image_size", "seed", "device", "precision", "num_workers", "feature_cache", "on_bad_image")
-    given = {name: getattr(settings, name) for name in (*shared, "skip_limit", "validation_fraction", "test_fraction")}
+    given = {name: getattr(settings, name) for name in SHARED if name not in ("limit", "methods", "epochs")}
     arch, weights = settings.arch, "random" if settings.weights == "random" else None
     asked: RankSettings = rank_settings(
         {**given, "models": tuple(models), "budget": budget, "arch": arch, "weights": weights, "deep": 0},

@@ -20,7 +20,7 @@ from ..errors import NCTransferError
 from ..models import PENULTIMATE, Network
 from ..runs import RankValue
 from ..scores import ncti
-from ..transfer import extract_features
+from ..transfer import extract_features, seen_before
 from .candidates import Candidate
 from .measure import Columns, correct_of_probe, measure_columns
 from .settings import RankSettings
@@ -118,13 +118,13 @@ class Looker:
             candidate=candidate,
             correct=probed.correct,
             columns=columns,
-            facts=network.describe(),
+            facts=_facts(network, self.settings.fit),
             penultimate=penultimate.numpy(),
             weights_hash=_hash(network),
             temperature=temperature,
             seconds=time.perf_counter() - started,
             seconds_per_image=seconds / len(rows) if temperature == "cold" else None,
-            notes=list(network.notes),
+            notes=[*network.notes, *seen_before(self.settings.as_transfer(candidate.source), self.bundle)],
         )
         del network
         gc.collect()
@@ -155,7 +155,7 @@ class Looker:
 
     def _features(self, network: Network, rows: np.ndarray, name: str) -> tuple[dict[str, Tensor], str, float]:
         table = open_table(network, self.runtime, use=self.settings.feature_cache)
-        preprocess = _preprocess(network)
+        preprocess = _preprocess(network, self.settings.fit)
         found: dict[str, list[Tensor]] = {}
         seconds, start = 0.0, 0
         with table or nullcontext(), self.watch.stage(f"features of {name}", len(rows)) as advance:
@@ -178,11 +178,16 @@ class Looker:
         return {layer: torch.cat(values) for layer, values in found.items()}, temperature, seconds
 
 
+def _facts(network: Network, fit: str) -> dict[str, Any]:
+    facts = network.describe()
+    return {**facts, "preprocess": {**facts["preprocess"], "fit": fit}}
+
+
 def _subset(part: ImageSplit, rows: np.ndarray) -> ImageSplit:
     return part if len(rows) == len(part) else part.subset(rows)
 
 
-def _preprocess(network: Network) -> Preprocess:
+def _preprocess(network: Network, fit: str) -> Preprocess:
     facts = network.describe()["preprocess"]
     return Preprocess(
         size=network.size,
@@ -190,6 +195,7 @@ def _preprocess(network: Network) -> Preprocess:
         crop_pct=facts["crop_pct"],
         mean=tuple(facts["mean"]),
         std=tuple(facts["std"]),
+        fit=fit,
     )
 
 

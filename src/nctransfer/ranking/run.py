@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import DataBundle, open_dataset
+from ..data import DataBundle, warnings_of_report
 from ..engine import Runtime, Watch
 from ..errors import CheckpointError, DataError, NCTransferError, ResourceError, SetupError, UsageError
 from ..runs import (
@@ -28,6 +28,7 @@ from ..runs import (
     SplitSizes,
     describe_environment,
 )
+from ..transfer import about_sides, open_data
 from .candidates import find_candidates
 from .columns import COLUMNS
 from .look import Looked, Looker
@@ -68,7 +69,7 @@ def run_rank(
     candidates, notes = find_candidates(settings.models, arch=settings.arch, weights=settings.weights)
     known = read_known(settings.known) if settings.known else {}
     runtime = Runtime(settings.device, settings.precision)
-    bundle = bundle or _open(settings, watch)
+    bundle = bundle or open_data(settings.as_transfer(), watch)
     if out is None:
         return RankResult(_rank(settings, bundle, runtime, watch, candidates, known, notes, started, None), None)
     config = {"verb": "rank", **settings.model_dump()}
@@ -108,13 +109,13 @@ def _rank(
             looked[place.name].columns["deep"] = deep_value(
                 features, labels, num_classes=len(bundle.class_names), seed=settings.seed
             )
+    notes += [f"{name}: {note}" for name, found in looked.items() for note in found.notes]
     notes += _twins(looked) + [f"{row.name} was dropped: {row.reason}" for row in dropped]
     rows = [_row(place, looked[place.name], _known(known, looked[place.name])) for place in places]
     validation = None
     if settings.top and folder is not None:
         validation = validate_order(rows, candidates, settings, bundle, folder, watch)
     environment = describe_environment()
-    told = [note for note in bundle.report.get("notes", []) if note.startswith("warning:")]
     return RankRecord(
         schema_version=SCHEMA_VERSION,
         kind="rank",
@@ -143,7 +144,7 @@ def _rank(
             devices=environment["devices"],
             **runtime.describe(),
         ),
-        warnings=(*notes, *(note.removeprefix("warning:").strip() for note in told)),
+        warnings=(*notes, *about_sides(bundle, settings.fit), *warnings_of_report(bundle.report)),
         cost=Cost(seconds=time.perf_counter() - started, features=_temperature(rows)),
     )
 
@@ -155,20 +156,6 @@ def _nothing(dropped: Sequence[DroppedRow]) -> NCTransferError:
     kind = own.get(kinds.pop(), DataError) if len(kinds) == 1 else DataError
     reasons = "; ".join(f"{row.name}: {row.reason}" for row in dropped[:5])
     return kind(f"no candidate could be ranked: {reasons}", where="--models", remedy="see the reasons")
-
-
-def _open(settings: RankSettings, watch: Watch) -> DataBundle:
-    with watch.stage(f"opening {settings.data}"):
-        return open_dataset(
-            settings.data,
-            seed=settings.seed,
-            limit=settings.limit,
-            validation_fraction=settings.validation_fraction,
-            test_fraction=settings.test_fraction,
-            on_bad_image=settings.on_bad_image,
-            skip_limit=settings.skip_limit,
-            download=settings.download,
-        )
 
 
 def _known(known: dict[str, float], found: Looked) -> float | None:

@@ -10,11 +10,17 @@ from pydantic import Field, field_validator
 
 from ..errors import UsageError
 from ..settings import Settings, build, option
-from ..transfer import METHOD_NAMES, find_method
+from ..transfer import METHOD_NAMES, TransferSettings, find_method, settings_from
 
-__all__ = ["RankSettings", "rank_settings", "seconds_of"]
+__all__ = ["SHARED", "RankSettings", "rank_settings", "seconds_of"]
 
 NETWORK, DATA, RANKING, MACHINE = (option(panel) for panel in ("Network", "Data", "Ranking", "Machine"))
+SHARED = (
+    "data", "image_size", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit", "pixel_limit", "image_range",
+    "fit", "download", "limit", "epochs", "methods", "num_workers", "feature_cache", "seed", "device", "precision",
+)  # fmt: skip
+"""Fields that mean the same in the settings of `auto`."""
+
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -78,6 +84,22 @@ class RankSettings(Settings):
         description="Largest fraction of unreadable images that may be skipped.",
         json_schema_extra=DATA,
     )
+    pixel_limit: int | None = Field(
+        None,
+        ge=1,
+        description="Most pixels of an image; Pillow's limit, 89,478,485, if left out.",
+        json_schema_extra=DATA,
+    )
+    image_range: str = Field(
+        "auto",
+        description="Values of 16-bit, 32-bit and floating-point images that become 0 and 255: auto, or LOW,HIGH.",
+        json_schema_extra=DATA,
+    )
+    fit: Literal["crop", "squish", "pad"] = Field(
+        "crop",
+        description="Images that are not square: crop the ends of the longer side, squish it, or pad the shorter one.",
+        json_schema_extra=DATA,
+    )
     download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
     budget: float | None = Field(
         None,
@@ -118,6 +140,11 @@ class RankSettings(Settings):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="Precision of the forward pass.", json_schema_extra=MACHINE
     )
+
+    def as_transfer(self, model: str | None = None, **more: Any) -> TransferSettings:
+        """The settings of a tuning run on the same data, of one of the candidates."""
+        shared = {name: getattr(self, name) for name in SHARED}
+        return settings_from(shared, {"model": model, **more}, where="nctransfer.rank")
 
     @field_validator("budget", mode="before")
     @classmethod

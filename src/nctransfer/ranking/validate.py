@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from ..data import DataBundle
 from ..engine import Watch
 from ..errors import NCTransferError
 from ..runs import ForetoldRow, RankRow, RankValidation, Result, ValidatedRow, load_run
-from ..transfer import run_transfer, settings_from
+from ..transfer import run_transfer
 from .agreement import regret, weighted_tau
 from .candidates import Candidate
 from .columns import COLUMNS
@@ -59,21 +58,8 @@ def validate_order(
 
 
 def _tuned(candidate: Candidate, settings: RankSettings, bundle: DataBundle, folder: Path, watch: Watch) -> Result:
-    given: dict[str, Any] = {
-        "data": settings.data,
-        "model": candidate.source,
-        "weights": candidate.weights,
-        "arch": candidate.arch,
-        "image_size": settings.image_size,
-        "methods": settings.methods,
-        "epochs": settings.epochs,
-        "seed": settings.seed,
-        "device": settings.device,
-        "precision": settings.precision,
-        "num_workers": settings.num_workers,
-        "feature_cache": settings.feature_cache,
-    }
-    run_transfer("auto", settings_from(given, where="nctransfer.rank"), folder, bundle=bundle, watch=watch)
+    asked = settings.as_transfer(candidate.source, weights=candidate.weights, arch=candidate.arch)
+    run_transfer("auto", asked, folder, bundle=bundle, watch=watch)
     record = load_run(folder)
     assert isinstance(record, Result)
     return record

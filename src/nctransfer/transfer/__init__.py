@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .layer_collapse import layer_collapse
     from .mechanism import model_mechanism, split_mechanism
     from .methods import METHODS, TuningMethod, find_method, register
-    from .opening import open_data
+    from .opening import about_sides, open_data, seen_before
     from .plan import plan_run
     from .predict import predict
     from .prediction import Prediction, decoding_of, predict_paths
@@ -44,7 +44,7 @@ __all__ = lazy_front(
         "layer_collapse": ["layer_collapse"],
         "mechanism": ["model_mechanism", "split_mechanism"],
         "methods": ["METHODS", "TuningMethod", "find_method", "register"],
-        "opening": ["open_data"],
+        "opening": ["about_sides", "open_data", "seen_before"],
         "plan": ["plan_run"],
         "predict": ["predict"],
         "prediction": ["Prediction", "decoding_of", "predict_paths"],
