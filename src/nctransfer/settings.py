@@ -33,6 +33,7 @@ class OptionFacts:
         aliases: Further names, of the option and of the key.
         repeat: Whether the option is given once for each value; else values are separated by commas.
         gib: Whether the option takes GiB where the field holds bytes.
+        text: Whether the option takes text of which the field's validator makes a number, such as 10m.
         parts: Options of single entries of a nested value: name to type and description. For a nested dataclass, None
             takes both from its field.
         allowed: The values that the help page lists, where the type does not list them.
@@ -44,6 +45,7 @@ class OptionFacts:
     aliases: tuple[str, ...] = ()
     repeat: bool = False
     gib: bool = False
+    text: bool = False
     parts: Mapping[str, tuple[type, str] | None] = dataclasses.field(default_factory=dict)
     allowed: Callable[[], tuple[str, ...]] | None = None
     hidden: bool = False

@@ -124,7 +124,7 @@ def test_tune_takes_the_layer_it_is_given(striped, small_network, tmp_path):
     assert run.methods["layer"]["unit"] == unit
     assert run.best.unit == unit
     assert not [trial for trial in run.trials if trial["purpose"] == "unit"]
-    with pytest.raises(UsageError, match="no unit 'layer9'"):
+    with pytest.raises(UsageError, match="no block 'layer9'"):
         tune(striped, small_network, method="layer", layer="layer9", out=tmp_path / "other", **QUICK)
 
 

@@ -105,7 +105,7 @@ def with_settings(
 def _options(name: str, field: FieldInfo, facts: OptionFacts) -> list[_Option]:
     text = _sentence(field.description or name.replace("_", " "))
     if not facts.parts:
-        kind = list[str] if facts.repeat else float if facts.gib else _kind(field.annotation)
+        kind = list[str] if facts.repeat else float if facts.gib else str if facts.text else _kind(field.annotation)
         allowed = facts.allowed() if facts.allowed else choices(field.annotation)
         return [_Option(facts.flag or name, kind, text, field.get_default(), facts, allowed)]
     found = []

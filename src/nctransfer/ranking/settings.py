@@ -105,7 +105,7 @@ class RankSettings(Settings):
         None,
         gt=0,
         description="Time for the ranking, such as 90s, 10m or 1h: few images for all candidates, more for the better ones.",
-        json_schema_extra=option("Ranking"),
+        json_schema_extra=option("Ranking", text=True),
     )
     deep: int = Field(
         3, ge=0, description="How many of the best get a probe of all layers together.", json_schema_extra=RANKING

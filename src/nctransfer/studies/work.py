@@ -144,6 +144,7 @@ def _bench(
             "seed": seed,
             "image_size": image_size,
             "epochs": epochs,
+            "batch_size": 64,  # of every committed cell; what `tune` takes by itself follows the number of images
             "device": device,
             "download": not os.environ.get("NCTRANSFER_DATA"),
         }

@@ -65,8 +65,11 @@ class Protocol:
     skips: Literal["projection", "layers"] = "projection"
 
     def plain(self) -> dict[str, Any]:
-        """Every field, JSON-able."""
-        return asdict(self)
+        """Every field, JSON-able; ``skips`` only where it is not the projection, so that cells made before it keep their keys."""
+        fields = asdict(self)
+        if self.skips == "projection":
+            del fields["skips"]
+        return fields
 
     def changes(self) -> dict[str, Any]:
         """The fields in which an arm differs from the protocol of its name."""
