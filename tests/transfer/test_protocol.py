@@ -35,6 +35,8 @@ def test_the_paper_s_protocol_is_appendix_a2():
 def test_an_arm_says_what_it_changes():
     assert PAPER.changes() == PRACTICAL.changes() == {}
     assert dataclasses.replace(PAPER, batchnorm="trained").changes() == {"batchnorm": "trained"}
+    assert dataclasses.replace(PAPER, skips="layers").changes() == {"skips": "layers"}
+    assert dataclasses.replace(PRACTICAL, skips="projection").changes() == {"skips": "projection"}
 
 
 def test_unknown_protocol_names_the_known():

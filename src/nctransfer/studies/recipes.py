@@ -8,14 +8,16 @@ cells of that kind, and those that stand on them, are computed again. A refactor
 
 from __future__ import annotations
 
-from .cells import Cell, Kind
+from .cells import Cell
 
 __all__ = ["RECIPES", "recipe_of"]
 
-RECIPES: dict[Kind, int] = {
+RECIPES: dict[str, int] = {
     "encoder": 1,
     "transfer": 1,
     "tuning": 1,
+    # What `tune` does, beside the tuning itself. 2: skip connections from all layers, mixtures of start and end.
+    "practical": 2,
 }
 
 
@@ -23,9 +25,18 @@ def recipe_of(cell: Cell) -> dict[str, int]:
     """The versions that a cell's result follows from: that of its own kind and those of the cells it needs.
 
     Example:
-        >>> from nctransfer.studies.cells import encoder, transfer
+        >>> from nctransfer.studies.cells import encoder, transfer, tuning
         >>> recipe_of(transfer(encoder({"name": "digits"}, 0, arch="mlp"), {"name": "digits"}, 0))
         {'encoder': 1, 'transfer': 1}
+        >>> recipe_of(tuning("resnet18", {"name": "digits"}, 0, method="scl"))
+        {'practical': 2, 'tuning': 1}
     """
-    kinds = {cell.kind, *(kind for needed in cell.needs for kind in recipe_of(needed))}
-    return {kind: RECIPES[kind] for kind in sorted(kinds)}  # type: ignore[index]
+    kinds = {*_own(cell), *(kind for needed in cell.needs for kind in recipe_of(needed))}
+    return {kind: RECIPES[kind] for kind in sorted(kinds)}
+
+
+def _own(cell: Cell) -> set[str]:
+    if cell.kind != "tuning":
+        return {cell.kind}
+    protocol = cell.config.get("protocol")
+    return {"tuning"} if protocol and protocol["name"] != "practical" else {"tuning", "practical"}

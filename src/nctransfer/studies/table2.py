@@ -222,10 +222,10 @@ def _units(outcome: Outcome, backbone: Backbone, data: str) -> list[dict[str, An
 
 
 _FEW = (
-    "EfficientNet-Lite0: under the protocol practical, of this scale, the skip connection is all but absent: it starts at scale "
-    "0, AdamW moves it little in so few steps, and accuracy with and without it is the same. SCL FT is layer FT here, and what "
-    "separates the two is the choice of rate and epoch on 120 validation images. The study skip of the scale mini takes the "
-    "protocol apart. That full FT is well ahead on 20 classes of CIFAR-100 is not explained by this."
+    "EfficientNet-Lite0: as `tune` did it when these cells were computed, the skip connection is all but absent: it started at "
+    "scale 0, AdamW moved it little in so few steps, and accuracy with and without it was the same. SCL FT is layer FT here, "
+    "and what separates the two is the choice of rate and epoch on 120 validation images. The study skip of the scale mini takes "
+    "the protocol apart. That full FT is well ahead on 20 classes of CIFAR-100 is not explained by this."
 )
 _SLIGHT = (
     "ResNet-20 of 10 classes: the encoder has seen 1,000 images, and its units hold 5,000 to 60,000 weights. On one "

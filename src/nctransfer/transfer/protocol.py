@@ -73,8 +73,8 @@ class Protocol:
 
     def changes(self) -> dict[str, Any]:
         """The fields in which an arm differs from the protocol of its name."""
-        whole = PROTOCOLS[self.name].plain()
-        return {name: value for name, value in self.plain().items() if value != whole[name]}
+        whole = asdict(PROTOCOLS[self.name])
+        return {name: value for name, value in asdict(self).items() if value != whole[name]}
 
     def make_optimizer(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """The optimiser of these parameters at the peak rate ``lr``."""
