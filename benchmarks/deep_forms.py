@@ -275,7 +275,7 @@ def features_of(name, folder):
             for batch in loader.epoch(0):
                 last = network(batch.images)
                 for layer, output in caught.items():
-                    blocks.setdefault(layer, []).append(network.pool(output).numpy().copy())
+                    blocks.setdefault(layer, []).append(network.pool(layer, output).numpy().copy())
                     blocks.setdefault(f"std/{layer}", []).append(spread(output).numpy())
                 blocks.setdefault("penultimate", []).append(last.numpy())
         for hook in hooks:

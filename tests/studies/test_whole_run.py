@@ -302,7 +302,7 @@ def test_cluster_jobs_do_the_same_work(tmp_path):
 
 def test_a_job_that_its_time_limit_stops_is_started_again(tmp_path, capsys):
     """Rounds of a launcher: the first start is stopped at once, the second finishes."""
-    from nctransfer.engine import Watch
+    from nctransfer.engine import StopRequest, Watch
     from nctransfer.studies.parallel import run_parallel
 
     class Impatient(LocalLauncher):
@@ -323,6 +323,7 @@ def test_a_job_that_its_time_limit_stops_is_started_again(tmp_path, capsys):
         accept_other_code=False,
         launcher=launcher,
         watch=Watch(),
+        stop=StopRequest(),
     )
     assert launcher.started == 2
     assert all(Store(tmp_path).read(cell) for cell in SMOKE_FIGURE5)

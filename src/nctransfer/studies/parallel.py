@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..engine import Watch
+from ..engine import StopRequest, Watch
 from ..errors import PreemptedError, SetupError, UsageError, near_names
 from .catalogue import cells_of, get_studies
 from .cells import Cell
@@ -86,6 +86,7 @@ def run_parallel(
     accept_other_code: bool,
     launcher: Launcher,
     watch: Watch,
+    stop: StopRequest,
 ) -> None:
     """Compute the missing cells in several workers; each writes what it says below ``jobs/`` of the folder.
 
@@ -101,9 +102,10 @@ def run_parallel(
         accept_other_code: Whether cells of another version of their recipe are used.
         launcher: Starts the workers.
         watch: Receives progress.
+        stop: Ends the waiting, and with it the workers.
 
     Raises:
-        PreemptedError: a worker was told to stop, or cells are unfinished after many rounds.
+        PreemptedError: this process or a worker was told to stop, or cells are unfinished after many rounds.
     """
     store = Store(root, accept_other_code=accept_other_code)
     cells = cells_of(get_studies(names), get_scale(scale), seeds)
@@ -120,7 +122,7 @@ def run_parallel(
     try:
         for place in range(number):
             running[place] = launcher.start(replace(job, place=place))
-        _follow(running, job, launcher, missing, store, watch)
+        _follow(running, job, launcher, missing, store, watch, stop)
     finally:
         for worker in running.values():
             worker.tell()
@@ -129,13 +131,20 @@ def run_parallel(
 
 
 def _follow(
-    running: dict[int, Worker], job: Job, launcher: Launcher, missing: list[Cell], store: Store, watch: Watch
+    running: dict[int, Worker],
+    job: Job,
+    launcher: Launcher,
+    missing: list[Cell],
+    store: Store,
+    watch: Watch,
+    stop: StopRequest,
 ) -> None:
     """Wait for the workers, saying what they finish; one that was told to stop ends the waiting or is started again."""
     waited = dict.fromkeys(missing)
     again = dict.fromkeys(running, launcher.rounds)
     with watch.stage("cells", len(missing)) as advance:
         while True:
+            stop.raise_if_noted()
             codes = {place: worker.poll() for place, worker in running.items()}
             for cell in list(waited):
                 record = store.read(cell)

@@ -82,6 +82,7 @@ def run_studies(
                 accept_other_code=accept_other_code,
                 launcher=launcher,
                 watch=watch,
+                stop=deadline,
             )
         failures = run_cells(cells, store, device=device, deadline=deadline, watch=watch, partial=level.partial)
     records = stored(root)
