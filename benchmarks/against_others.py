@@ -27,7 +27,7 @@ SETS = {  # name: (input in pixels, training + validation images; None: all)
     "clothing": (96, 800),
     "trash": (96, 800),
 }
-OURS = ("auto", "fast")
+OURS = ("auto",)
 OTHERS = ("sklearn", "plain_full", "fastai")
 MODEL = "tf_efficientnet_lite0"
 
@@ -43,24 +43,22 @@ def bundle_of(name: str, seed: int):
     return narrow(bundle, test_per_class=200) if len(bundle.test) > 2000 else bundle
 
 
-def run_auto(name: str, seed: int, preset: str) -> dict:
+def run_auto(name: str, seed: int) -> dict:
     """Our own worker, for a process of its own."""
     import nctransfer
 
     bundle = bundle_of(name, seed)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        run = nctransfer.auto(
-            bundle, MODEL, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed, preset=preset
-        )
+        run = nctransfer.auto(bundle, MODEL, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed)
         seconds = time.perf_counter() - started
     best = run.methods[run.best_method]
     return {
-        "tool": {"balanced": "auto"}.get(preset, preset),
+        "tool": "auto",
         "seconds": seconds,
         "test_accuracy": best["test_accuracy"],
         "validation_accuracy": best["val_accuracy"],
-        "settings": {"method": run.best_method, "preset": preset},
+        "settings": {"method": run.best_method},
         "methods": {
             method: {key: row.get(key) for key in ("test_accuracy", "val_accuracy", "seconds", "unit", "learning_rate")}
             for method, row in run.methods.items()
@@ -119,10 +117,8 @@ def summary(rows: list[dict]) -> dict:
     shared = {job: found for job, found in jobs.items() if set(found) == set(tools)}
     table = {}
     for tool in tools:
-        # `fast` is a preset of ours, not a rival: ranks count it out.
-        rivals = [other for other in tools if other != "fast"]
         ranks = [
-            1 + sum(found[other]["test_accuracy"] > found[tool]["test_accuracy"] for other in rivals if other != tool)
+            1 + sum(found[other]["test_accuracy"] > found[tool]["test_accuracy"] for other in tools if other != tool)
             for found in shared.values()
         ]
         mine = [found[tool] for found in shared.values()]
@@ -143,11 +139,11 @@ def main() -> None:
     parser.add_argument("--tools", default=",".join([*OURS, *OTHERS]))
     parser.add_argument("--python", action="append", default=[], help="TOOL=PATH of an interpreter")
     parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--worker", nargs=3, metavar=("SET", "SEED", "PRESET"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=2, metavar=("SET", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        name, seed, preset = options.worker
-        print(json.dumps(run_auto(name, int(seed), preset)))
+        name, seed = options.worker
+        print(json.dumps(run_auto(name, int(seed))))
         return
     from hardware import machine, result_path
 
@@ -164,8 +160,7 @@ def main() -> None:
                     print("fastai left out: name its interpreter with --python fastai=PATH")
                     continue
                 if tool in OURS:
-                    preset = {"auto": "balanced"}.get(tool, tool)
-                    row = _answer([sys.executable, __file__, "--worker", name, str(seed), preset])
+                    row = _answer([sys.executable, __file__, "--worker", name, str(seed)])
                 else:
                     row = run_other(tool, name, seed, pythons.get(tool, sys.executable))
                 row = {"set": name, "seed": seed, **row, "tool": tool}

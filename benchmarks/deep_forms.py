@@ -3,6 +3,8 @@
 For each data set a training part is drawn from the training images, and a disjoint part of up to 2,000 of them judges. All
 that a form chooses (strengths, layers, weights, temperature) it chooses by 5-fold cross-validation inside the training part.
 
+No result of this script is committed yet: the form in use was adopted on trials that were not kept, so this is yet to confirm it.
+
 Run ``NCTRANSFER_DATA=... python benchmarks/deep_forms.py`` (about an hour on one core). It goes on where it was stopped.
 ``--features FOLDER`` says where pooled features are kept between runs.
 """

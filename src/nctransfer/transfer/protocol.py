@@ -6,7 +6,8 @@ leaves open is decided here: a classifier that starts at zero, pretrained BatchN
 
 ``practical`` is what ``auto`` and ``tune`` do: AdamW with a warm-up from the converged linear probe; SCL and full fine-tuning
 start at the deep probe, with skip connections from every layer straight to the logits; and of the points between the start
-and the last epoch the one with the smallest log-loss on the validation images. `benchmarks/recipe_table.py` says why.
+and the last epoch the one with the smallest log-loss on the validation images. `benchmarks/recipe_table.py` compares
+them, so far on two sets with one seed each: starting at the deep probe gained 5.6 points on one and lost 0.2 on the other.
 """
 
 from __future__ import annotations
