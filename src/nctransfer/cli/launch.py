@@ -92,20 +92,21 @@ def _print_layers(console: Console, record: Result) -> None:
 
 
 def _print_methods(console: Console, record: Result) -> None:
-    table = Table("method", "unit", "test", "95 %", "val.", "tuned", "NC1", "after", "s")
-    for column in table.columns[1:4]:
+    table = Table("method", "unit", "test", "95 %", "val.", "tuned", "NC1", "s")
+    for column in table.columns:
         column.no_wrap = True
     for name, row in record.methods.items():
         interval = row.test_accuracy_interval
         share = row.tuned_parameters / row.total_parameters if row.tuned_parameters and row.total_parameters else None
+        # The probe of a layer is named method@layer.
+        method, _, layer = name.partition("@")
         table.add_row(
-            name + (" *" if name == record.best_method else ""),
-            row.unit or "–",
+            method + (" *" if name == record.best_method else ""),
+            row.unit or layer or "–",
             _percent(row.test_accuracy),
             f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}" if interval else "–",
             _percent(row.val_accuracy),
             _percent(share),
-            _short(row.nc1_before),
             _short(row.nc1_after),
             "–" if row.seconds is None else f"{row.seconds:.0f}",
         )
