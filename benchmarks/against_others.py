@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -101,10 +102,14 @@ def run_other(tool: str, name: str, seed: int, python: str) -> dict:
 
 
 def _answer(command: list[str]) -> dict:
+    """The worker's line, with the processor time of its process: what other load on the machine does not lengthen."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1][:300]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {**json.loads(done.stdout.strip().splitlines()[-1]), "cpu_seconds": used}
 
 
 def summary(rows: list[dict]) -> dict:
@@ -127,6 +132,7 @@ def summary(rows: list[dict]) -> dict:
                 "jobs": len(mine),
                 "test_accuracy": float(np.mean([row["test_accuracy"] for row in mine])),
                 "seconds": float(np.mean([row["seconds"] for row in mine])),
+                "cpu_seconds": float(np.mean([row["cpu_seconds"] for row in mine])),
                 "rank": float(np.mean(ranks)),
             }
     return table
