@@ -153,7 +153,7 @@ def test_verbs_share_their_features(tmp_path):
     pixels, labels = rng.integers(0, 256, (60, 16, 16, 3), dtype=np.uint8), np.arange(60) % 2
     weights = tmp_path / "w.pth"
     torch.save(network().encoder.state_dict(), weights)
-    shared = {"weights": str(weights), "image_size": 16, "device": "cpu"}
+    shared = {"weights": str(weights), "image_size": 16, "device": "cpu", "step_cost": False}
 
     def cost(run):
         return run.record.cost.features

@@ -14,7 +14,7 @@ from nctransfer.transfer import auto, load_classifier, predict, probe, tune
 from nctransfer.transfer.grid import run_grid
 from nctransfer.transfer.settings import settings_from
 
-TINY = {"image_size": 16, "epochs": 1, "batch_size": 16, "device": "cpu", "augment": 1}
+TINY = {"image_size": 16, "epochs": 1, "batch_size": 16, "device": "cpu", "augment": 1, "step_cost": False}
 RANDOM = {"model": "cifar_resnet20", "weights": "random", **TINY}
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -77,10 +78,14 @@ def test_a_signal_keeps_what_was_written_and_the_run_resumes(number, code, tmp_p
     words = [
         sys.executable, "-m", "nctransfer", "auto", "digits", "--model", "cifar_resnet20", "--weights", "random",
         "--image-size", "16", "--limit", "200", "--epochs", "2", "--lr", "0.001", "--augment", "1", "--device", "cpu",
-        "--methods", "linear,full", "--out", str(tmp_path / "run"),
+        "--methods", "linear,full", "--no-step-cost", "--out", str(tmp_path / "run"),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    # A shell without job control starts background jobs that ignore SIGINT, and so would their children.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heard
+    )
     steps = tmp_path / "run" / "steps.json"
     deadline = time.monotonic() + 90
     while not steps.is_file() and time.monotonic() < deadline and process.poll() is None:

@@ -107,7 +107,7 @@ def test_training_again_takes_all_images_and_the_share_that_was_chosen(bench):
 
 
 def test_the_winner_is_trained_again_and_says_so(striped, small_network, tmp_path):
-    options = {"methods": ["full"], "epochs": 2, "batch_size": 16, "augment": 2, "device": "cpu"}
+    options = {"methods": ["full"], "epochs": 2, "batch_size": 16, "augment": 2, "device": "cpu", "step_cost": False}
     run = auto(striped, small_network, out=tmp_path / "run", **options)
     row = run.methods["full"]
     total = len(striped.train) + len(striped.validation)

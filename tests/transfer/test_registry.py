@@ -57,7 +57,15 @@ def test_a_new_method_is_an_object_and_nothing_else(striped, tmp_path):
     """Registered in one line, it is tuned, written down and shown on the page: no other file knows its name."""
     with registered(TOY):
         run = tune(
-            striped, local_network(), method="toy", out=tmp_path / "run", image_size=16, epochs=1, lr=0.01, device="cpu"
+            striped,
+            local_network(),
+            method="toy",
+            out=tmp_path / "run",
+            image_size=16,
+            epochs=1,
+            lr=0.01,
+            device="cpu",
+            step_cost=False,
         )
         row = run.record.best
     assert run.record.best_method == "toy"

@@ -11,7 +11,15 @@ from nctransfer.errors import UsageError
 from nctransfer.models import load_network
 from nctransfer.transfer import tune
 
-OPTIONS = {"epochs": 2, "batch_size": 16, "lr": 0.003, "augment": 2, "device": "cpu", "feature_cache": False}
+OPTIONS = {
+    "epochs": 2,
+    "batch_size": 16,
+    "lr": 0.003,
+    "augment": 2,
+    "device": "cpu",
+    "feature_cache": False,
+    "step_cost": False,
+}
 
 
 def losses(run, method):
