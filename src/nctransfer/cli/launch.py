@@ -12,7 +12,7 @@ from ..runs import Result, Summary, Verb
 from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
 
-__all__ = ["launch", "print_result"]
+__all__ = ["default_name", "last_part", "launch", "print_result"]
 
 
 def launch(
@@ -61,9 +61,20 @@ def default_name(kind: str, jobs: list[TransferSettings]) -> str:
         >>> default_name("tune", [settings_from({"data": "path/to/images", "model": "resnet18", "methods": "scl"})])
         'images-resnet18-scl'
     """
-    words = [Path(jobs[0].data.replace(":", "-")).name, Path(jobs[0].model).name]
+    words = [last_part(jobs[0].data), last_part(jobs[0].model)]
     words += jobs[0].methods if kind == "tune" else ["probe"] if kind == "probe" else []
     return "-".join(words) + (f"-and-{len(jobs) - 1}-more" if len(jobs) > 1 else "")
+
+
+def last_part(name: str) -> str:
+    """The last part of a path or name, for the name of a run folder; that of the folder itself for ``.`` and ``..``.
+
+    Example:
+        >>> last_part("path/to/images/"), last_part("hf:owner/name"), last_part("hf:name"), last_part(".") == Path.cwd().name
+        ('images', 'name', 'hf-name', True)
+    """
+    last = Path(name.replace(":", "-")).name
+    return last if last not in ("", "..") else Path(name).resolve().name or "data"
 
 
 def print_result(console: Console, record: Result | Summary) -> None:

@@ -29,8 +29,9 @@ def rank(
     set_: Set = None,
 ) -> None:
     """Rank pretrained networks for your images by a measured probe, beside collapse, scores and static facts."""
+    from .launch import last_part
     from .ranked import print_ranking, run_ranking
 
-    folder = out or Path("runs") / f"{Path(data.replace(':', '-')).name}-rank"
+    folder = out or Path("runs") / f"{last_part(data)}-rank"
     sources = [*collect(RankSettings, settings, config, set_), {"data": data}]
     print_ranking(run_ranking(sources, folder, overwrite=overwrite))

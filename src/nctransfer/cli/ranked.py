@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..ranking import RankResult, auto_ranked, find_candidates, rank_settings, run_rank, seconds_of
 from ..runs import RankValue
 from ..transfer import settings_from
-from .launch import print_result
+from .launch import last_part, print_result
 from .progress import TerminalWatch
 
 __all__ = ["auto_of_best", "print_ranking", "run_ranking"]
@@ -60,7 +60,7 @@ def auto_of_best(
         found = ", ".join(candidate.name for candidate in find_candidates(names, arch=settings.arch)[0])
         console.print(f"rank {found}; then tune the best", markup=False, highlight=False)
         return
-    folder = out or Path("runs") / f"{Path(data.replace(':', '-')).name}-best-of-{len(names)}"
+    folder = out or Path("runs") / f"{last_part(data)}-best-of-{len(names)}"
     with StopRequest() as stop, stop.at_once():
         ranked, run = auto_ranked(
             names, settings, folder, budget=seconds, resume=resume, overwrite=overwrite, watch=TerminalWatch()
