@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 RUN := PYTHONWARNINGS=default $(BIN)
 
-.PHONY: venv demo test test-slow coverage check dist clean
+.PHONY: venv demo test test-slow coverage check docs dist clean
 
 venv: $(STAMP)
 
@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch torchvision
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[offline,torchmetrics,onnx,cluster,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[offline,torchmetrics,onnx,cluster,docs,dev]'
 	touch $(STAMP)
 
 demo: venv
@@ -35,6 +35,12 @@ check: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The site, in build/docs, with warnings as errors and every internal link followed.
+docs: venv
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	$(BIN)/python tools/check_site.py build/docs
+	@echo "Open build/docs/index.html in a browser."
 
 # Wheel and source distribution, and the main job from the wheel in an empty environment, without extras and with them.
 dist: venv

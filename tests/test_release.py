@@ -46,6 +46,6 @@ def test_constraints_pin_what_the_environment_takes():
     assert names == sorted(set(names))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["dev"], *extras["offline"], *extras["onnx"]]
+    needed = [*project["dependencies"], *extras["dev"], *extras["offline"], *extras["onnx"], *extras["docs"]]
     wanted = {re.split(r"[>=<!\[; ]", entry)[0].lower().replace("_", "-") for entry in needed}
     assert wanted <= set(names)

@@ -15,7 +15,7 @@ __all__ = ["accuracy_interval", "balanced_accuracy"]
 
 
 def accuracy_interval(correct: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of an accuracy: the shares p with |correct/total − p| ≤ z √(p (1 − p) / total).
+    """Wilson score interval of an accuracy: the fractions p with abs(correct/total − p) ≤ z √(p (1 − p) / total).
 
     Lies in [0, 1] and has width above 0 even at 0 or ``total`` correct, unlike the interval of the normal
     approximation.

@@ -61,7 +61,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def calibration_error(logits: Tensor, labels: Tensor) -> float:
-    """Expected calibration error over 15 bins of equal width: Σ_b (n_b/N) |accuracy_b − confidence_b|, in [0, 1].
+    """Expected calibration error over 15 bins of equal width: Σ_b (n_b/N) abs(accuracy_b − confidence_b), in [0, 1].
 
     Source: Naeini, Cooper and Hauskrecht, AAAI 2015.
 
