@@ -1,4 +1,4 @@
-"""Settings of the documentation's site, which `make docs` builds from this folder. It needs no network, and neither do readers."""
+"""Settings of the site that `make docs` builds from this folder. It needs no network, and neither do its readers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ class Mermaid(Directive):
         picture = f"{FOLDER}/{drawn_name(text)}"
         if not (Path(self.state.document.settings.env.srcdir) / picture).exists():
             raise self.error(f"{picture} is missing; run python docs/draw_diagrams.py")
-        return [nodes.image(uri=f"/{picture}", alt=words_of(text), classes=["diagram"])]
+        frame = nodes.container(classes=["diagram"])
+        frame += nodes.image(uri=f"/{picture}", alt=words_of(text))
+        return [frame]
 
 
 def drawn_name(text: str) -> str:

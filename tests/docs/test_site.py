@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -28,6 +29,20 @@ def test_every_public_name_has_its_entry(room):
     text = (DOCS / "reference" / f"{room.rpartition('.')[2]}.md").read_text(encoding="utf-8")
     entries = re.findall(r"^\.\. (?:autofunction|autoclass|py:\w+):: (\w+)", text, re.M)
     assert sorted(entries) == sorted(importlib.import_module(room).__all__)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_parameter_that_is_described_is_one(room):
+    napoleon = pytest.importorskip("sphinx.ext.napoleon", reason="the extra `docs` is not installed")
+    front = importlib.import_module(room)
+    wrong = []
+    for name in front.__all__:
+        if not callable(value := getattr(front, name)):
+            continue
+        said = str(napoleon.GoogleDocstring(inspect.getdoc(value) or "", napoleon.Config(napoleon_use_param=True)))
+        described = {word.replace("\\", "").lstrip("*") for word in re.findall(r"^:param ([^:]+):", said, re.M)}
+        wrong += [f"{name}: {word}" for word in sorted(described - set(inspect.signature(value).parameters))]
+    assert wrong == []
 
 
 def test_every_diagram_is_drawn():

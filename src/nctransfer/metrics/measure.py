@@ -97,8 +97,7 @@ def measure(
 
     Args:
         features: Features of shape (N, D), any float type, NumPy, torch or memory-mapped; or ``ClassStatistics``,
-        of which
-            all is measured that can be had without the samples.
+            of which all is measured that can be had without the samples.
         labels: Class numbers of shape (N,).
         weight: Classifier weight of shape (K, D), for self-duality and NC4.
         bias: Classifier bias of shape (K,), for NC4.
