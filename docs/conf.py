@@ -43,4 +43,3 @@ html_copy_source = False
 html_show_search_summary = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
-

@@ -51,7 +51,9 @@ def draw(text: str, script: Path, browser: str) -> str:
     svg = html.unescape(found[1])
     width, height = re.search(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg).groups()
     # An <img> takes its size from these; mermaid's own width of 100 % would fill the page.
-    return re.sub(r'(<svg [^>]*?)width="100%"', rf'\1width="{float(width):.0f}" height="{float(height):.0f}"', svg, count=1)
+    return re.sub(
+        r'(<svg [^>]*?)width="100%"', rf'\1width="{float(width):.0f}" height="{float(height):.0f}"', svg, count=1
+    )
 
 
 def main() -> None:

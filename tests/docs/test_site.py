@@ -58,7 +58,9 @@ def test_every_diagram_is_drawn():
 
 def test_links_are_followed(tmp_path):
     """The tool that `make docs` ends with finds a missing page, a missing place, and what comes from the web."""
-    page = '<p id="here"><a href="#here"></a><a href="b.html#there"></a><a href="c.html"></a><script src="https://x/y.js">'
+    page = (
+        '<p id="here"><a href="#here"></a><a href="b.html#there"></a><a href="c.html"></a><script src="https://x/y.js">'
+    )
     (tmp_path / "a.html").write_text(page)
     (tmp_path / "b.html").write_text("<p></p>")
     wrong, followed = script(ROOT / "tools" / "check_site.py").faults(tmp_path)
