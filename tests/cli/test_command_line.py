@@ -47,7 +47,11 @@ SMALL = ("--model", "cifar_resnet20", "--weights", "random", "--image-size", 16,
     [
         (("nonsense",), 2, ["No such command 'nonsense'"]),
         (("auto", "digits", "--nonsense"), 2, ["No such option"]),
-        (("auto", "digits", "--methods", "linear,magic"), 2, ["magic", "known: linear, deep, layer, scl, full"]),
+        (
+            ("auto", "digits", "--methods", "linear,magic"),
+            2,
+            ["magic", "known: linear, deep, layer, scl, loha, lora, full"],
+        ),
         (("auto", "digits", "--epochs", "0"), 2, ["epochs must be greater than or equal to 1, got 0 | --epochs"]),
         (("auto", "digits", "--set", "epoch=3"), 2, ["unknown setting 'epoch'", "did you mean epochs"]),
         (("auto", "digits", "--set", "epochs"), 2, ["not an assignment", "--set key=value"]),

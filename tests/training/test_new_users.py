@@ -110,7 +110,7 @@ def test_short_logarithmic_axis_has_several_ticks():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--method", "foo"], "unknown method 'foo' | --method | known: linear, deep, layer, scl, full"),
+        (["--method", "foo"], "unknown method 'foo' | --method | known: linear, deep, layer, scl, loha, lora, full"),
         (["--method", "layer", "--layer", "nope"], "has no block 'nope' | --layer | known: blocks.0, blocks.1"),
     ],
 )

@@ -1,13 +1,14 @@
 """A tuned model on disk: the same logits to the bit when it comes back, and nothing when it was altered."""
 
 import copy
+import importlib.util
 import json
 
 import pytest
 import torch
 from torch.nn import functional
 
-from nctransfer.errors import CheckpointError
+from nctransfer.errors import CheckpointError, UsageError
 from nctransfer.models import load_network
 from nctransfer.transfer import METHODS, TunedNetwork, load_classifier, save_classifier
 
@@ -17,6 +18,9 @@ from nctransfer.transfer import METHODS, TunedNetwork, load_classifier, save_cla
 )
 @pytest.mark.parametrize("method", list(METHODS))
 def test_reloading_gives_the_same_logits_to_the_bit(name, method, striped, tmp_path):
+    package = METHODS[method].package
+    if package and importlib.util.find_spec(package) is None:
+        pytest.skip(f"needs {package}")
     network = load_network(name, weights="random", image_size=32)
     unit = network.units[1] if METHODS[method].needs_unit else None
     layers = (network.layers[0], "penultimate") if METHODS[method].layered else None
@@ -27,6 +31,10 @@ def test_reloading_gives_the_same_logits_to_the_bit(name, method, striped, tmp_p
     functional.cross_entropy(model(images), torch.arange(8) % 3).backward()
     optimizer.step()
     model.eval()
+    if METHODS[method].adapter:
+        with pytest.raises(UsageError, match=r"adapters are not merged.*merge_adapters\(images\)"):
+            save_classifier(tmp_path / "best.safetensors", model, striped)
+    model.merge_adapters(images)
     save_classifier(tmp_path / "best.safetensors", model, striped)
     loaded, preprocess, manifest = load_classifier(tmp_path / "best.safetensors")
     with torch.inference_mode():

@@ -21,7 +21,7 @@ WORDS = shlex.split(
     "--layers layer2.0,layer3.0 --device cpu --no-feature-cache --no-refit"
 )
 STEPS_AN_EPOCH, EPOCHS = 3, 3
-METHODS = {"linear": (), "layer": ("--layer", "layer2.0"), "scl": ("--layer", "layer2.0"), "full": ()}
+METHODS = {"linear": (), "layer": ("--layer", "layer2.0"), "scl": ("--layer", "layer2.0"), "lora": (), "full": ()}
 KEPT = ("test_accuracy", "val_accuracy", "best_epoch", "history", "nc1_after")
 
 
@@ -116,7 +116,7 @@ def test_a_kill_at_any_moment_resumes_to_the_same_bits(whole, tmp_path, method, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [("0", "2"), ("2", "0")])
+@pytest.mark.parametrize("workers", [("0", "2"), ("2", "0"), ("2", "2")])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_may_have_other_workers(whole, tmp_path, method, workers):
     killed, resumed = (("--augment", "2", "--num-workers", number) for number in workers)

@@ -1,6 +1,7 @@
 """What every tuning method promises on every kind of network."""
 
 import copy
+import importlib.util
 
 import pytest
 import torch
@@ -21,7 +22,10 @@ def pretrained(request):
 
 @pytest.fixture(scope="module", params=tuple(METHODS))
 def method(request):
-    return METHODS[request.param]
+    method = METHODS[request.param]
+    if method.package and importlib.util.find_spec(method.package) is None:
+        pytest.skip(f"needs {method.package}")
+    return method
 
 
 @pytest.fixture
@@ -64,11 +68,12 @@ def test_frozen_parameters_and_buffers_stay_bit_for_bit(tuned, images):
     changed = {name for name, value in tuned.state_dict().items() if not torch.equal(value, before[name])}
     assert changed <= allowed
     assert "classifier.weight" in changed
-    if tuned.unit is not None:
-        assert any(name.startswith(f"network.encoder.{tuned.unit}.") for name in changed)
+    if tuned.method.changes_features:
+        part = f"network.encoder.{tuned.unit}." if tuned.unit else "network.encoder."
+        assert any(name.startswith(part) for name in changed)
 
 
-def test_gradients_reach_exactly_the_tuned_parameters(tuned, images):
+def test_gradients_reach_exactly_the_tuned_parameters(tuned, pretrained, images):
     train_a_little(tuned, images)  # two steps: a skip connection starts at zero, its projection learns from the second
     for parameter in tuned.parameters():
         parameter.grad = None
@@ -80,6 +85,7 @@ def test_gradients_reach_exactly_the_tuned_parameters(tuned, images):
         name
         for name in reached
         if not tuned.method.whole
+        and not (tuned.method.adapter and name not in dict(pretrained.named_parameters(prefix="network")))
         and not name.startswith(("classifier.", "skip."))
         and not (tuned.unit and name.startswith(f"network.encoder.{tuned.unit}."))
     ]
@@ -115,6 +121,9 @@ def test_no_graph_is_kept_below_the_unit(tuned, images):
     tuned(images)
     for handle in handles:
         handle.remove()
+    if tuned.method.adapter:  # they stand in every block
+        assert all(seen.values())
+        return
     below = units[: units.index(tuned.unit)] if tuned.unit else units
     assert not any(seen[name] for name in below)
     assert all(seen[name] for name in units if name not in below)
@@ -133,7 +142,7 @@ def test_the_state_of_an_epoch_comes_back(tuned, images):
 def test_the_cut_gives_the_same_logits(tuned, images):
     train_a_little(tuned, images)
     tuned.eval()
-    if tuned.method.whole or tuned.method.layered:  # a classifier over all layers reads below the unit, too
+    if tuned.method.whole or tuned.method.adapter or tuned.method.layered:  # they read below any unit, too
         assert not tuned.cut(images)
         return
     assert tuned.cut(images)

@@ -51,6 +51,7 @@ def measure_cost(bench: Workbench, model: TunedNetwork) -> StepCost:
         model.method,
         model.unit,
         model.read_layers,
+        bench.settings.adapter_rank,
         bench.num_classes,
         batch,
         str(bench.runtime.device),
@@ -112,6 +113,7 @@ def _child(
     method: TuningMethod,
     unit: str | None,
     layers: tuple[str, ...] | None,
+    rank: int,
     classes: int,
     batch: int,
     device: str,
@@ -120,7 +122,7 @@ def _child(
 ) -> None:
     torch.set_num_threads(threads)
     network: Network = pickle.loads(content)
-    model = TunedNetwork(network.optimise_layout(), method, unit, classes, layers).to(device)
+    model = TunedNetwork(network.optimise_layout(), method, unit, classes, layers, adapter_rank=rank).to(device)
     sender.send(json.dumps(measure_step(model, batch, runtime=Runtime(device, precision))))
     sender.close()
 

@@ -108,6 +108,7 @@ def reload_method(bench: Workbench, desk: Desk, key: str, choice: Choice, path: 
         choice.unit,
         bench.num_classes,
         manifest.get("classifier_layers"),
+        adapter_rank=None,
     ).to(bench.runtime.device)
     model.load_state_dict(tensors)
     model.eval()

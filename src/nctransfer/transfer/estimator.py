@@ -24,7 +24,7 @@ from ..engine import Runtime, Watch
 from ..errors import CheckpointError, DataError, UsageError
 from ..runs import Result, save_tensors
 from .handover import load_classifier
-from .methods import find_method, method_names
+from .methods import default_methods, find_method
 from .prediction import decoding_of
 from .run import run_transfer
 from .settings import settings_from
@@ -129,7 +129,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             raise DataError(f"classification needs at least 2 classes, got {len(self.classes_)} class", where="y")
         seed = 0 if self.random_state is None else int(self.random_state)
         bundle = _bundle(images, codes, [str(name) for name in self.classes_], seed, self.validation_fraction)
-        methods = list(method_names()) if self.method == "auto" else [find_method(self.method, where="method").name]
+        methods = list(default_methods()) if self.method == "auto" else [find_method(self.method, where="method").name]
         module = self.model if isinstance(self.model, nn.Module) else None
         settings = settings_from(
             {"step_cost": False, **(self.settings or {})},

@@ -24,7 +24,16 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
 
     The manifest holds what is needed to use it without this package's run folder: classes by name, preprocessing,
     architecture, method and unit, the licence of the pretrained weights where known, and the hash of the weights.
+
+    Raises:
+        UsageError: the model's adapters are not merged, so that no network of this architecture could take its weights.
     """
+    if model.has_adapters:
+        raise UsageError(
+            "the adapters are not merged into the weights",
+            where=str(path),
+            remedy="call model.merge_adapters(images) first",
+        )
     network = model.network
     described = network.describe()
     manifest = {
@@ -105,7 +114,12 @@ def load_classifier(
         facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
         network = Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
     model = TunedNetwork(
-        network, method, manifest["unit"], len(manifest["class_names"]), manifest.get("classifier_layers")
+        network,
+        method,
+        manifest["unit"],
+        len(manifest["class_names"]),
+        manifest.get("classifier_layers"),
+        adapter_rank=None,
     )
     try:
         model.load_state_dict(tensors)

@@ -9,7 +9,7 @@ import torch
 from ..runs import Plan
 from .choose import TRIAL_EPOCHS, trial_images
 from .cost import measure_step
-from .methods import METHODS
+from .methods import METHODS, find_method
 from .settings import TransferSettings
 from .tuned import TunedNetwork
 from .workbench import Workbench
@@ -19,6 +19,9 @@ __all__ = ["plan_run"]
 
 def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
     """Open the data and the network, time a forward pass and a training step, and extrapolate. Nothing is written."""
+    methods = () if kind == "probe" else settings.methods
+    for name in methods:
+        find_method(name).check_package()
     bench = Workbench(settings)
     sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
     forward = _seconds_per_image(bench)
@@ -34,7 +37,6 @@ def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
         f"network: {bench.network.name}, {len(bench.measured_layers)} layers, input {bench.network.size} px, "
         f"on {bench.runtime.device}",
     ]
-    methods = () if kind == "probe" else settings.methods
     for name in methods:
         method = METHODS[name]
         trials = (len(bench.units) if method.needs_unit else 0) + (3 if settings.lr is None else 0)

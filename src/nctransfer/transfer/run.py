@@ -81,6 +81,8 @@ def run_transfer(
     started = time.perf_counter()
     check_trackers(settings.trackers)
     methods: list[str] = [] if kind == "probe" else list(settings.methods)
+    for name in methods:
+        find_method(name).check_package()
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
     with Desk(Path(out), config, resume, overwrite) as desk, StopRequest() as stop:
         bench = Workbench(settings, bundle=bundle, module=module, watch=watch, stop=stop)

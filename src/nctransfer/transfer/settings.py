@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ..settings import Settings, build, option
-from .methods import TuningMethod, find_method, method_names
+from .methods import TuningMethod, default_methods, find_method, method_names
 
 __all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
 
@@ -97,8 +97,8 @@ class TransferSettings(Settings):
     )
     download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
     methods: tuple[str, ...] = Field(
-        METHOD_NAMES,
-        description="Tuning methods to compare, separated by commas.",
+        default_methods(),
+        description="Tuning methods to compare, separated by commas; lora and loha are tuned where they are named.",
         json_schema_extra=option("Tuning", allowed=method_names),
     )
     epochs: int | None = Field(
@@ -121,6 +121,9 @@ class TransferSettings(Settings):
         None, gt=0, description="Learning rate; chosen on validation if left out.", json_schema_extra=TUNING
     )
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.", json_schema_extra=TUNING)
+    adapter_rank: int = Field(
+        8, ge=1, description="Rank of the updates that lora and loha learn.", json_schema_extra=TUNING
+    )
     batch_size: int | None = Field(
         None,
         ge=2,

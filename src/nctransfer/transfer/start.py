@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -81,11 +81,10 @@ class Start:
         The probe that it starts from is fitted on the training images, with ``everything`` on the validation images, too.
         """
         torch.manual_seed(self.inputs.settings.seed)
-        if method.layered or (protocol.skips == "layers" and (method.make_skip is not None or method.whole)):
+        reads_all = method.make_skip is not None or method.whole or method.adapter is not None
+        if method.layered or (protocol.skips == "layers" and reads_all):
             return self._layered(method, unit, protocol, everything)
-        model = TunedNetwork(
-            copy.deepcopy(self.network), method, unit, self.num_classes, batchnorm=protocol.batchnorm
-        ).to(self.inputs.runtime.device)
+        model = self._wrap(method, unit, protocol).to(self.inputs.runtime.device)
         if isinstance(model.skip, ConvolutionalSkip):
             nn.init.constant_(model.skip.norm.weight, protocol.skip_scale)
         assert isinstance(model.classifier, nn.Linear)
@@ -112,11 +111,23 @@ class Start:
     def _layered(self, method: TuningMethod, unit: str | None, protocol: Protocol, everything: bool) -> TunedNetwork:
         """A copy whose classifier reads several layers and starts at their probe."""
         head = self.probing().start_head(method.inner_layer, everything=everything)
-        network = copy.deepcopy(self.network)
-        model = TunedNetwork(network, method, unit, self.num_classes, head.layers, batchnorm=protocol.batchnorm)
+        model = self._wrap(method, unit, protocol, head.layers)
         assert isinstance(model.classifier, LayeredClassifier)
         model.classifier.start(head, steady=True)
         return model.to(self.inputs.runtime.device)
+
+    def _wrap(
+        self, method: TuningMethod, unit: str | None, protocol: Protocol, layers: Sequence[str] | None = None
+    ) -> TunedNetwork:
+        return TunedNetwork(
+            copy.deepcopy(self.network),
+            method,
+            unit,
+            self.num_classes,
+            layers,
+            batchnorm=protocol.batchnorm,
+            adapter_rank=self.inputs.settings.adapter_rank,
+        )
 
     def _probe_with_skip(self, model: TunedNetwork) -> ChosenProbe:
         """A skip without parameters changes the penultimate features at once, so the probe is fitted on their sum."""

@@ -13,7 +13,11 @@ from ..models import PENULTIMATE, Cut, Network
 from .classifier import LayeredClassifier
 from .methods import TuningMethod
 
-__all__ = ["TunedNetwork"]
+__all__ = ["ADAPTER_RANK", "TunedNetwork"]
+
+ADAPTER_RANK = 8
+_MERGED = 1e-3
+"""Largest difference of a logit, relative to the largest logit, between adapters and the weights that they were merged into."""
 
 
 class TunedNetwork(nn.Module):
@@ -32,9 +36,12 @@ class TunedNetwork(nn.Module):
         num_classes: K.
         layers: Layers that the classifier reads, where it is not the penultimate features alone.
         batchnorm: ``kept``, or ``trained``: the BatchNorms of the tuned part use the statistics of the batch and move.
+        adapter_rank: Of the adapters, for methods that have them; None where they are merged into the weights already.
 
     Raises:
-        UsageError: the method needs a unit and none was given, or the unit is unknown.
+        UsageError: the method needs a unit and none was given, or the unit is unknown; or the network has nothing that can
+            be adapted.
+        SetupError: the package that brings the method's adapters is not installed.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class TunedNetwork(nn.Module):
         layers: Sequence[str] | None = None,
         *,
         batchnorm: str = "kept",
+        adapter_rank: int | None = ADAPTER_RANK,
     ) -> None:
         super().__init__()
         if method.needs_unit and unit is None:
@@ -60,6 +68,8 @@ class TunedNetwork(nn.Module):
             )
         self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
         self.batchnorm = batchnorm
+        self._adapters = self._add_adapters(adapter_rank)
+        self._counted: tuple[int, int] | None = None
         # A classifier over several layers is the skip connections.
         self.skip = method.make_skip(network, unit) if method.make_skip and unit and not layers else None
         self.classifier: nn.Linear | LayeredClassifier = (
@@ -72,7 +82,48 @@ class TunedNetwork(nn.Module):
         self.network.requires_grad_(self.method.whole)
         if self.unit is not None:
             self.network.encoder.get_submodule(self.unit).requires_grad_(True)
+        for name in self._adapters:
+            self.network.encoder.get_parameter(name).requires_grad_(True)
         self.train(self.training)
+
+    def _add_adapters(self, rank: int | None) -> tuple[str, ...]:
+        """Put the method's adapters in; returns the names of their parameters in the encoder."""
+        if self.method.adapter is None or rank is None:
+            return ()
+        own = {id(parameter) for parameter in self.network.encoder.parameters()}
+        self.method.adapter.add(self.network, rank)
+        named = self.network.encoder.named_parameters()
+        return tuple(name for name, parameter in named if id(parameter) not in own)
+
+    def merge_adapters(self, sample: Tensor) -> None:
+        """Put what the adapters learned into the network's weights and take them out; nothing where there are none.
+
+        The network has the modules and names of the pretrained one then, so that the tuned model needs no package for
+        adapters. :meth:`count_parameters` keeps the counts of the training.
+
+        Args:
+            sample: Images on which the logits are compared.
+
+        Raises:
+            UsageError: the merged network gives other logits.
+        """
+        if self.method.adapter is None or not self._adapters:
+            return
+        self.eval()
+        counted = self.count_parameters()
+        with torch.no_grad():
+            before = self(sample)
+            self.method.adapter.merge(self.network)
+            self._adapters = ()
+            self._freeze()
+            difference = float((self(sample) - before).abs().max())
+        self._counted = counted
+        if difference > _MERGED * max(1.0, float(before.abs().max())):
+            raise UsageError(
+                f"the adapters of {self.network.name} cannot be merged into its weights: a logit differs by {difference:.2g}",
+                where=self.method.name,
+                remedy="tune it with another method",
+            )
 
     def train(self, mode: bool = True) -> TunedNetwork:
         super().train(mode)
@@ -110,6 +161,11 @@ class TunedNetwork(nn.Module):
         features_alone, skipped = self.parts(inputs)
         alone = self.classifier(features_alone)
         return (alone if skipped is None else self.classifier(features_alone + skipped)), alone
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether adapters stand beside the network's weights, not merged into them yet."""
+        return bool(self._adapters)
 
     @property
     def has_skips(self) -> bool:
@@ -152,7 +208,7 @@ class TunedNetwork(nn.Module):
             Whether that is exact for this network, tried on ``sample``; False for methods that tune everything and for
             classifiers that read layers below the unit.
         """
-        if self.method.whole or self.read_layers is not None:
+        if self.method.whole or self._adapters or self.read_layers is not None:
             return False
         if self.unit is None:
             return True
@@ -183,8 +239,8 @@ class TunedNetwork(nn.Module):
         return (parameter for parameter in self.parameters() if parameter.requires_grad)
 
     def count_parameters(self) -> tuple[int, int]:
-        """(number of tuned parameters, number of all parameters)."""
-        return (
+        """(number of tuned parameters, number of all parameters); merged adapters are counted as they were tuned."""
+        return self._counted or (
             sum(parameter.numel() for parameter in self.tuned_parameters()),
             sum(parameter.numel() for parameter in self.parameters()),
         )

@@ -117,17 +117,19 @@ def train_method(
             return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
 
     if protocol.epoch != "mixture":
-        return model, train_at(choice.learning_rate)
-    outcome = train_mixture(
-        model,
-        choice.rates or (choice.learning_rate,),
-        train_at,
-        lambda tuned: validation_logits(tuned, bench, kept),
-        label=label,
-        again=again,
-        ends=ends,
-        finished=keeping.done if keeping is not None else lambda: None,
-    )
+        outcome = train_at(choice.learning_rate)
+    else:
+        outcome = train_mixture(
+            model,
+            choice.rates or (choice.learning_rate,),
+            train_at,
+            lambda tuned: validation_logits(tuned, bench, kept),
+            label=label,
+            again=again,
+            ends=ends,
+            finished=keeping.done if keeping is not None else lambda: None,
+        )
+    model.merge_adapters(bench.inputs.sample("validation"))
     return model, outcome
 
 

@@ -8,9 +8,29 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from .base import METHODS, TuningMethod, find_method, inner_probe, method_names, register, registered
+from .base import (
+    METHODS,
+    Adapter,
+    TuningMethod,
+    default_methods,
+    find_method,
+    inner_probe,
+    method_names,
+    register,
+    registered,
+)
 
-__all__ = ["METHODS", "TuningMethod", "find_method", "inner_probe", "method_names", "register", "registered"]
+__all__ = [
+    "METHODS",
+    "Adapter",
+    "TuningMethod",
+    "default_methods",
+    "find_method",
+    "inner_probe",
+    "method_names",
+    "register",
+    "registered",
+]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -10,11 +10,12 @@ Nothing here imports torch, so that settings and help pages can name the methods
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError, near_names
+from ...errors import SetupError, UsageError, near_names
 from ...runs import Mark
 
 if TYPE_CHECKING:
@@ -22,7 +23,30 @@ if TYPE_CHECKING:
 
     from ...models import Network
 
-__all__ = ["METHODS", "TuningMethod", "find_method", "inner_probe", "method_names", "register", "registered"]
+__all__ = [
+    "METHODS",
+    "Adapter",
+    "TuningMethod",
+    "default_methods",
+    "find_method",
+    "inner_probe",
+    "method_names",
+    "register",
+    "registered",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapter:
+    """Small modules that learn beside the frozen weights of a network, and go into these weights at the end.
+
+    Attributes:
+        add: Puts adapters of a rank into a network, in place, so that its outputs are the same at first.
+        merge: Adds what they learned to the network's weights, and takes them out.
+    """
+
+    add: Callable[[Network, int], None]
+    merge: Callable[[Network], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +65,9 @@ class TuningMethod:
         layered: Whether the classifier reads several layers and not the penultimate features alone.
         fitted: Whether nothing but the classifier learns and it is fitted in closed form, not trained by steps.
         make_skip: Builds the skip connection for (network, unit), or None where the method has none.
+        adapter: Adds adapters to the frozen network, or None where the method has none.
+        package: A package that the method needs and this one does not bring; its extra has the same name. Such a method is
+            tuned where it is asked for by name only.
         base_rate: Peak learning rate where none is asked for.
         step_share: What a training step costs, as a fraction of one of full fine-tuning; 0 where a forward pass is all.
         trial_share: The same for a step of a trial, in which the frozen part is computed once.
@@ -57,6 +84,8 @@ class TuningMethod:
     layered: bool = False
     fitted: bool = False
     make_skip: Callable[[Network, str], nn.Module] | None = None
+    adapter: Adapter | None = None
+    package: str = ""
     base_rate: float = 1e-3
     step_share: float = 0.6
     trial_share: float = 0.6
@@ -69,7 +98,20 @@ class TuningMethod:
     @property
     def changes_features(self) -> bool:
         """Whether anything below the classifier learns."""
-        return self.needs_unit or self.whole
+        return self.needs_unit or self.whole or self.adapter is not None
+
+    def check_package(self) -> None:
+        """Refuse a method whose package is not installed, before anything is computed.
+
+        Raises:
+            SetupError: it is not; the remedy says how to install it.
+        """
+        if self.package and importlib.util.find_spec(self.package) is None:
+            raise SetupError(
+                f"method {self.name!r} needs {self.package}, which is not installed",
+                where=self.name,
+                remedy=f"pip install 'nctransfer[{self.package}]'",
+            )
 
     @property
     def inner_layer(self) -> str | None:
@@ -143,9 +185,19 @@ def method_names() -> tuple[str, ...]:
 
     Example:
         >>> method_names()
-        ('linear', 'deep', 'layer', 'scl', 'full')
+        ('linear', 'deep', 'layer', 'scl', 'loha', 'lora', 'full')
     """
     return tuple(METHODS)
+
+
+def default_methods() -> tuple[str, ...]:
+    """The methods that are compared where none is asked for: those that need no further package.
+
+    Example:
+        >>> default_methods()
+        ('linear', 'deep', 'layer', 'scl', 'full')
+    """
+    return tuple(method.name for method in METHODS.values() if not method.package)
 
 
 def find_method(name: str, *, where: str = "--methods") -> TuningMethod:
