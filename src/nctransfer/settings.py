@@ -14,11 +14,11 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from .errors import UsageError, near_names
 
-__all__ = ["GIB", "OptionFacts", "Settings", "build", "choices", "facts_of", "option"]
+__all__ = ["GIB", "OptionFacts", "Settings", "TableSettings", "build", "choices", "facts_of", "option"]
 
 GIB = 1 << 30
 
@@ -73,6 +73,36 @@ class Settings(BaseModel):
         if isinstance(value, str) and _holds_a_tuple(cls.model_fields[str(info.field_name)].annotation):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+class TableSettings(Settings):
+    """The settings of every verb that opens DATA: columns of a table."""
+
+    image_column: str | None = Field(
+        None,
+        description="Column of a table that holds the paths of the images; guessed if left out.",
+        json_schema_extra=option("Data"),
+    )
+    label_column: str | None = Field(
+        None,
+        description="Column of a table that holds the labels; guessed if left out.",
+        json_schema_extra=option("Data"),
+    )
+    split_column: str | None = Field(
+        None,
+        description="Column of a table that holds train, validation or test; guessed if left out, 'none' for none.",
+        json_schema_extra=option("Data"),
+    )
+    group_column: str | None = Field(
+        None,
+        description="Column of a table that says which images belong together, such as the patient; guessed if left out, "
+        "'none' for none.",
+        json_schema_extra=option("Data"),
+    )
+
+    def columns(self) -> dict[str, Any]:
+        """The arguments of :func:`nctransfer.data.open_dataset` that these settings hold, where they are given."""
+        return {name: value for name in TableSettings.model_fields if (value := getattr(self, name)) is not None}
 
 
 Model = TypeVar("Model", bound=Settings)

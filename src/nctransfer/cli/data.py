@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
+from ..settings import TableSettings
 from ..transfer import TransferSettings, settings_from
 from .generate import with_settings
 from .options import Data
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _MOST_ROWS = 60
+_FIELDS = ("limit", "seed", "download", "pixel_limit", "image_range")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("data")(
-        with_settings(TransferSettings, only={"limit", "seed", "download", "pixel_limit", "image_range"})(show_data)
-    )
+    app.command("data")(with_settings(TransferSettings, only={*_FIELDS, *TableSettings.model_fields})(show_data))
 
 
 def show_data(
@@ -46,6 +46,7 @@ def show_data(
         pixel_limit=asked.pixel_limit,
         image_range=asked.image_range,
         download=asked.download,
+        **asked.columns(),
     )
     if as_json:
         typer.echo(json.dumps(bundle.report, indent=1))

@@ -72,8 +72,11 @@ def last_part(name: str) -> str:
     Example:
         >>> last_part("path/to/images/"), last_part("hf:owner/name"), last_part("hf:name"), last_part(".") == Path.cwd().name
         ('images', 'name', 'hf-name', True)
+        >>> last_part("path/to/birds.csv")
+        'birds'
     """
     last = Path(name.replace(":", "-")).name
+    last = Path(last).stem if last.lower().endswith((".csv", ".tsv", ".tab")) else last
     return last if last not in ("", "..") else Path(name).resolve().name or "data"
 
 

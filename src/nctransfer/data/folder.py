@@ -276,12 +276,14 @@ def _complain_one_class(name: str, path: str, folder: str, empty: dict[str, str]
 
 
 def _complain_no_classes(folder: str, loose: list[str], split: str) -> None:
+    tables = [name for name in sorted(os.listdir(folder)) if name.lower().endswith((".csv", ".tsv"))]
     if loose:
         raise DataError(
             f"{len(loose)} images but no class folders",
             where=shown(folder),
             remedy="sort them into one folder a class, such as cats/ and dogs/"
-            + (f", or move the folder away, and a {split} split is drawn" if split != "train" else ""),
+            + (f", or move the folder away, and a {split} split is drawn" if split != "train" else "")
+            + (f", or pass the table {shown(os.path.join(folder, tables[0]))}" if tables else ""),
         )
     with os.scandir(folder) as entries:
         files = [entry.name for entry in entries]

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError, near_names
 from .bundling import bundle_of, splits_as_found
+from .columns import Columns
 from .fingerprint import check_same_given, given_of
 from .folder import find_folder
 from .hub import find_hub
 from .images import IMAGE_SUFFIXES, shown
 from .named import NAMES, find_named
 from .parquet import find_parquet, parquet_files
+from .rows import holds_bytes, is_table
 from .sources import Found
 from .splits import DataBundle
+from .table import find_table
 from .walk import is_run_folder
 
 __all__ = ["check_same_place", "open_dataset"]
@@ -34,12 +37,17 @@ def open_dataset(
     image_range: str = "auto",
     download: bool = True,
     check: bool = True,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
+    group_column: str | None = None,
 ) -> DataBundle:
     """Open a data set by path or name, draw the splits that are missing, and check every image that is used.
 
     Args:
-        data: A folder of class folders (with or without ``train/``, ``val/``, ``test/``), a folder of Parquet files in
-            the Hugging Face layout, one of the names in ``NAMES``, or ``hf:NAME`` for the Hugging Face hub.
+        data: A folder of class folders (with or without ``train/``, ``val/``, ``test/``), a table of image paths and labels
+            (CSV, TSV or Parquet), a folder of Parquet files in the Hugging Face layout, one of the names in ``NAMES``, or
+            ``hf:NAME`` for the Hugging Face hub.
         seed: Determines the splits that are drawn.
         limit: Most training and validation images together, stratified; None for all.
         validation_fraction: Fraction of the training images that become the validation split where none is given.
@@ -53,6 +61,8 @@ def open_dataset(
         download: Whether a named data set may be downloaded when it is not found.
         check: Whether to decode every image now. Without it, a damaged image is an error when it is met, and the
             report says nothing of sizes and duplicates.
+        image_column, label_column: Columns of a table; guessed by the usual words where None.
+        split_column, group_column: The same, where ``none`` means that the table has no such column.
 
     Returns:
         The splits with a report.
@@ -68,7 +78,7 @@ def open_dataset(
         (80, 20, 359, '3')
     """
     return bundle_of(
-        _find(data, download),
+        _find(data, download, Columns(image_column, label_column, split_column, group_column)),
         seed=seed,
         limit=limit,
         validation_fraction=validation_fraction,
@@ -82,30 +92,54 @@ def open_dataset(
     )
 
 
-def check_same_place(folder: Path, data: str | Path, *, download: bool = True) -> None:
+def check_same_place(
+    folder: Path,
+    data: str | Path,
+    *,
+    download: bool = True,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
+    group_column: str | None = None,
+) -> None:
     """Refuse to take a finished run from the disk where the data at ``data`` are no longer those that it used.
 
     Raises:
         DataError: names, sizes or labels changed; or as for :func:`open_dataset`.
     """
-    check_same_given(folder, given_of(splits_as_found(_find(data, download))))
+    columns = Columns(image_column, label_column, split_column, group_column)
+    check_same_given(folder, given_of(splits_as_found(_find(data, download, columns))))
 
 
-def _find(data: str | Path, download: bool) -> Found:
+def _find(data: str | Path, download: bool, columns: Columns) -> Found:
     text = os.fspath(data)
+    path = os.path.expanduser(text)
+    if is_table(path) and os.path.isfile(path):
+        bytes_inside = path.lower().endswith(".parquet") and holds_bytes(path)
+        return find_parquet(path, columns) if bytes_inside else find_table(path, columns)
+    if os.path.isdir(path) and not (isinstance(data, str) and text in NAMES) and _holds_parquet(path):
+        return find_parquet(path, columns)
+    if columns.given():
+        flag = f"--{columns.given()[0]}-column"
+        raise UsageError(
+            f"{shown(text)} is no table and has no columns", where=flag, remedy=f"pass a table, or leave {flag} out"
+        )
+    return _without_columns(data, text, path, download)
+
+
+def _without_columns(data: str | Path, text: str, path: str, download: bool) -> Found:
     if isinstance(data, str):
         if text.startswith("hf:"):
             return find_hub(text.removeprefix("hf:"))
         if text in NAMES:
             return find_named(text, download)
-    path = os.path.expanduser(text)
     if os.path.isdir(path):
-        return find_parquet(path) if _holds_parquet(path) else find_folder(path)
+        return find_folder(path)
     if os.path.isfile(path):
-        if path.lower().endswith(".parquet"):
-            return find_parquet(path)
         raise DataError(
-            "a file, where a folder is expected", where=shown(path), remedy="unpack an archive first; pass the folder"
+            "a file, where a folder or a table (.csv, .tsv, .parquet) is expected",
+            where=shown(path),
+            remedy="save a spreadsheet as CSV, unpack an archive; pass the table or the folder",
         )
     if os.path.lexists(path):
         raise DataError("a link that leads nowhere or in a circle", where=shown(path), remedy="fix or remove the link")

@@ -16,14 +16,15 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import DataError, ResourceError
+from ..errors import DataError, ResourceError, UsageError
+from .columns import GROUP_WORDS, NONE, Columns, guess, named_column
 from .images import shown
 from .labels import Labels, named_labels
 from .sources import EncodedSource, Found, Source
 from .walk import is_run_folder
 from .words import split_of_file
 
-__all__ = ["ParquetSource", "find_parquet", "parquet_files"]
+__all__ = ["ParquetSource", "declared_names", "find_parquet", "holds_images", "parquet_files"]
 
 _SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.parquet$")
 _IMAGE_COLUMNS = ("image", "img", "images", "picture")
@@ -51,18 +52,27 @@ def parquet_files(root: str, depth: int = 3) -> list[str]:
     return sorted(found)
 
 
-def find_parquet(root: str) -> Found:
+def find_parquet(root: str, columns: Columns | None = None) -> Found:
     """Look through a folder of Parquet files.
 
     Args:
         root: Path of the folder, or of one file.
+        columns: Names of the columns that the caller knows: of images, labels and groups.
 
     Returns:
         The splits that the file names tell; files that tell none count as ``train``.
 
     Raises:
+        UsageError: a column that was named is not there.
         DataError: a file is damaged, has no image or label column, or its class names differ from another's.
     """
+    columns = columns or Columns()
+    if columns.split not in (None, NONE):
+        raise UsageError(
+            "the splits of Parquet files that hold images are told by the names of the files",
+            where="--split-column",
+            remedy="leave it out, and write train.parquet, validation.parquet and test.parquet",
+        )
     root = os.path.abspath(root)
     files = parquet_files(root)
     if not files:
@@ -91,11 +101,13 @@ def find_parquet(root: str) -> Found:
     found = Found(shown(os.path.basename(root)), "parquet", shown(root), sources, names, notes)
     for split in ("train", "validation", "test"):
         if split in by_split:
-            opened = _open_split(by_split[split], base)
+            opened = _open_split(by_split[split], base, columns, found)
             if opened is None:
                 notes.append(f"warning: the {split} split has no labels (all are -1) and was left out")
                 continue
             sources[split], names[split], found.naming[split] = opened[0], opened[1].names, opened[1].naming
+            if opened[2] is not None:
+                found.groups[split] = opened[2]
     if "train" not in sources:
         raise DataError("the training images have no labels (all are -1)", where=shown(root), remedy="add their labels")
     return found
@@ -176,16 +188,20 @@ class ParquetSource(EncodedSource):
             )
 
 
-def _open_split(files: list[str], base: str) -> tuple[ParquetSource, Labels] | None:
-    """Images and labels of the files of one split, or None where all labels are -1: a split without labels."""
+def _open_split(
+    files: list[str], base: str, asked: Columns, found: Found
+) -> tuple[ParquetSource, Labels, np.ndarray | None] | None:
+    """Images, labels and groups of the files of one split, or None where all labels are -1: a split without labels."""
     columns, labels, names = None, [], None
+    groups: list[Any] = []
     for path in files:
         where = shown(os.path.relpath(path, base))
         with _reading(path, base):
             file = pq.ParquetFile(path)
-            mine = _columns(file.schema_arrow, where)
-            declared = _declared_names(file.schema_arrow, mine[1])
+            mine = _columns(file.schema_arrow, where, asked)
+            declared = declared_names(file.schema_arrow, mine[1])
             values = file.read(columns=[mine[1]]).column(0)
+            groups += _groups(file, asked.group, where, found)
         if columns and (mine != columns or declared != names):
             raise DataError(
                 "columns or class names differ from those of the files before it",
@@ -200,23 +216,52 @@ def _open_split(files: list[str], base: str) -> tuple[ParquetSource, Labels] | N
     assert columns is not None
     if labels and all(isinstance(label, int) and label == -1 for label in labels):
         return None
-    found = named_labels(labels, names, shown(os.path.relpath(files[0], base)))
-    return ParquetSource(files, columns[0], found.numbers, base), found
+    named = named_labels(labels, names, shown(os.path.relpath(files[0], base)))
+    source = ParquetSource(files, columns[0], named.numbers, base)
+    return source, named, np.array(groups, dtype=object) if groups else None
 
 
-def _columns(schema: pa.Schema, where: str) -> tuple[str, str]:
-    images = [
+def _groups(file: pq.ParquetFile, asked: str | None, where: str, found: Found) -> list[str]:
+    """The groups of a file's rows, only where the caller names their column: what was drawn without them stays as it was."""
+    names = file.schema_arrow.names
+    column = named_column(names, asked, "group", where)
+    if column is None:
+        near = guess(names, GROUP_WORDS) if asked is None else None
+        note = f"the column {near!r} is not used; where its images belong together, pass --group-column {near}"
+        if near is not None and note not in found.notes:
+            found.notes.append(note)
+        return []
+    values = file.read(columns=[column]).column(0).to_pylist()
+    missing = [row for row, value in enumerate(values) if value is None or not str(value).strip()]
+    if missing:
+        raise DataError("a group is missing", where=f"row {missing[0]} of {where}", remedy=f"fill {column!r}")
+    return [str(value).strip() for value in values]
+
+
+def holds_images(schema: pa.Schema) -> bool:
+    """Whether a column holds encoded images, as ``bytes``."""
+    return bool(_image_columns(schema))
+
+
+def _image_columns(schema: pa.Schema) -> list[str]:
+    return [
         field.name
         for field in schema
         if pa.types.is_binary(field.type)
         or pa.types.is_large_binary(field.type)
         or (pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
     ]
+
+
+def _columns(schema: pa.Schema, where: str, asked: Columns) -> tuple[str, str]:
+    images = _image_columns(schema)
     image = next((name for name in _IMAGE_COLUMNS if name in images), images[0] if images else None)
+    image = named_column(images, asked.image, "image", where) or image
     features = _features(schema)
     classes = [name for name, feature in features.items() if feature.get("_type") == "ClassLabel"]
     named = [name for name in _LABEL_COLUMNS if name in schema.names]
     label = next(iter([name for name in named if name in classes] or named or classes), None)
+    label = named_column(schema.names, asked.label, "label", where) or label
     if image is None or label is None:
         raise DataError(
             f"no column of {'images' if image is None else 'labels'} among {', '.join(schema.names)}",
@@ -234,7 +279,8 @@ def _features(schema: pa.Schema) -> dict[str, dict]:
         return {}
 
 
-def _declared_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
+def declared_names(schema: pa.Schema, label: str) -> tuple[str, ...] | None:
+    """The class names of a column of labels, where the file's metadata declare them."""
     names = _features(schema).get(label, {}).get("names")
     return tuple(str(name) for name in names) if names else None
 

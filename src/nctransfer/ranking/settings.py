@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ..errors import UsageError
-from ..settings import Settings, build, option
+from ..settings import TableSettings, build, option
 from ..transfer import METHOD_NAMES, TransferSettings, find_method, settings_from
 
 __all__ = ["SHARED", "RankSettings", "rank_settings", "seconds_of"]
@@ -17,6 +17,7 @@ __all__ = ["SHARED", "RankSettings", "rank_settings", "seconds_of"]
 NETWORK, DATA, RANKING, MACHINE = (option(panel) for panel in ("Network", "Data", "Ranking", "Machine"))
 SHARED = (
     "data", "image_size", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit", "pixel_limit", "image_range",
+    *TableSettings.model_fields,
     "fit", "download", "limit", "epochs", "methods", "num_workers", "feature_cache", "seed", "device", "precision",
 )  # fmt: skip
 """Fields that mean the same in the settings of `auto`."""
@@ -24,13 +25,13 @@ SHARED = (
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-class RankSettings(Settings):
+class RankSettings(TableSettings):
     """Settings of `rank`."""
 
     verb: ClassVar[str] = "rank"
 
     data: str = Field(
-        description="A folder, a name such as digits or cifar10, or hf:NAME.",
+        description="A folder, a table of images (CSV, TSV, Parquet), a name such as digits or cifar10, or hf:NAME.",
         json_schema_extra=option("Network", hidden=True),
     )
     models: tuple[str, ...] = Field(

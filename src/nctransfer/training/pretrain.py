@@ -161,6 +161,7 @@ def open_data(
         on_bad_image=settings.on_bad_image,
         skipped_csv=skipped_csv,
         download=download,
+        **settings.columns(),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ..data import AugmentSettings
 from ..errors import UsageError
-from ..settings import Settings, build, option
+from ..settings import TableSettings, build, option
 
 __all__ = ["FREE_SETTINGS", "PretrainSettings", "make_settings"]
 
@@ -22,7 +22,7 @@ NETWORK, LOSS, DATA, ATTACK, PACE, WATCH, MACHINE = (
 )
 
 
-class PretrainSettings(Settings):
+class PretrainSettings(TableSettings):
     """Settings of :func:`nctransfer.pretrain`. The defaults are the paper's where it states them.
 
     The paper states 200 epochs and SGDR from 0.1 to 0.0001; batch size, momentum and weight decay are the customary

@@ -49,7 +49,7 @@ def run_grid(
             stop.raise_if_noted()
             watch.say(f"{len(runs) + 1} of {len(jobs)}: {job.model}, seed {job.seed}")
             if (folder.path / name / "result.json").is_file():
-                check_same_place(folder.path / name, job.data, download=job.download)
+                check_same_place(folder.path / name, job.data, download=job.download, **job.columns())
                 result = load_run(folder.path / name)
             else:
                 begun = (folder.path / name / "config.json").is_file()

@@ -41,6 +41,7 @@ def open_data(
             image_range=settings.image_range,
             download=settings.download,
             check=check,
+            **settings.columns(),
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ..settings import Settings, build, option
+from ..settings import TableSettings, build, option
 from .methods import TuningMethod, default_methods, find_method, method_names
 
 __all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
@@ -20,13 +20,13 @@ FREE_SETTINGS = ("num_workers", "device", "trackers")
 NETWORK, DATA, TUNING, MACHINE = (option(panel) for panel in ("Network", "Data", "Tuning", "Machine"))
 
 
-class TransferSettings(Settings):
+class TransferSettings(TableSettings):
     """Settings of `auto`, `probe` and `tune`; rates, layers and stopping points left out are chosen on validation."""
 
     verb: ClassVar[str] = "auto"
 
     data: str = Field(
-        description="A folder, a name such as digits or cifar10, or hf:NAME.",
+        description="A folder, a table of images (CSV, TSV, Parquet), a name such as digits or cifar10, or hf:NAME.",
         json_schema_extra=option("Network", hidden=True),
     )
     model: str = Field(
