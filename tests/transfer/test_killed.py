@@ -21,7 +21,13 @@ WORDS = shlex.split(
     "--layers layer2.0,layer3.0 --device cpu --no-feature-cache --no-refit"
 )
 STEPS_AN_EPOCH, EPOCHS = 3, 3
-METHODS = {"linear": (), "layer": ("--layer", "layer2.0"), "scl": ("--layer", "layer2.0"), "lora": (), "full": ()}
+METHODS = {
+    "linear": (),
+    "layer": ("--layer", "layer2.0,layer3.0"),
+    "scl": ("--layer", "layer2.0"),
+    "lora": (),
+    "full": (),
+}
 KEPT = ("test_accuracy", "val_accuracy", "best_epoch", "history", "nc1_after")
 
 

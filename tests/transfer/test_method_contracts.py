@@ -20,18 +20,29 @@ def pretrained(request):
     return load_network(request.param, weights="random", image_size=32)
 
 
-@pytest.fixture(scope="module", params=tuple(METHODS))
-def method(request):
-    method = METHODS[request.param]
+SEVERAL = tuple(f"{name} of several blocks" for name, method in METHODS.items() if method.needs_unit)
+
+
+@pytest.fixture(scope="module", params=(*METHODS, *SEVERAL))
+def several(request):
+    """Whether the method tunes several blocks, and the method."""
+    return request.param in SEVERAL, request.param.split()[0]
+
+
+@pytest.fixture(scope="module")
+def method(several):
+    method = METHODS[several[1]]
     if method.package and importlib.util.find_spec(method.package) is None:
         pytest.skip(f"needs {method.package}")
     return method
 
 
 @pytest.fixture
-def tuned(pretrained, method):
+def tuned(pretrained, method, several):
     torch.manual_seed(0)
-    unit = pretrained.units[len(pretrained.units) // 2] if method.needs_unit else None
+    middle = len(pretrained.units) // 2
+    named = (pretrained.units[-1], pretrained.units[middle]) if several[0] else (pretrained.units[middle],)
+    unit = ",".join(named) if method.needs_unit else None
     layers = (*pretrained.layers[::2], "penultimate") if method.layered else None
     return TunedNetwork(copy.deepcopy(pretrained), method, unit, CLASSES, layers)
 
@@ -69,8 +80,8 @@ def test_frozen_parameters_and_buffers_stay_bit_for_bit(tuned, images):
     assert changed <= allowed
     assert "classifier.weight" in changed
     if tuned.method.changes_features:
-        part = f"network.encoder.{tuned.unit}." if tuned.unit else "network.encoder."
-        assert any(name.startswith(part) for name in changed)
+        for part in [f"network.encoder.{unit}." for unit in tuned.units] or ["network.encoder."]:
+            assert any(name.startswith(part) for name in changed)
 
 
 def test_gradients_reach_exactly_the_tuned_parameters(tuned, pretrained, images):
@@ -87,7 +98,7 @@ def test_gradients_reach_exactly_the_tuned_parameters(tuned, pretrained, images)
         if not tuned.method.whole
         and not (tuned.method.adapter and name not in dict(pretrained.named_parameters(prefix="network")))
         and not name.startswith(("classifier.", "skip."))
-        and not (tuned.unit and name.startswith(f"network.encoder.{tuned.unit}."))
+        and not name.startswith(tuple(f"network.encoder.{unit}." for unit in tuned.units))
     ]
     assert outside == []
 
@@ -98,7 +109,7 @@ def test_frozen_modules_are_in_eval_mode_whatever_train_says(tuned):
     if tuned.method.whole:
         assert training
     else:
-        assert all(tuned.unit and name.startswith(tuned.unit) for name in training)
+        assert all(name.startswith(tuned.units) for name in training)
         assert bool(training) == (tuned.unit is not None)
 
 
@@ -124,7 +135,7 @@ def test_no_graph_is_kept_below_the_unit(tuned, images):
     if tuned.method.adapter:  # they stand in every block
         assert all(seen.values())
         return
-    below = units[: units.index(tuned.unit)] if tuned.unit else units
+    below = units[: units.index(tuned.units[0])] if tuned.units else units
     assert not any(seen[name] for name in below)
     assert all(seen[name] for name in units if name not in below)
 
@@ -165,5 +176,5 @@ def test_a_method_that_needs_a_unit_says_so(pretrained):
         TunedNetwork(pretrained, METHODS["layer"], None, CLASSES)
     with pytest.raises(UsageError, match="tunes no single unit"):
         TunedNetwork(pretrained, METHODS["linear"], pretrained.units[0], CLASSES)
-    with pytest.raises(UsageError, match="no unit 'nonsense'"):
+    with pytest.raises(UsageError, match="no block 'nonsense'"):
         TunedNetwork(pretrained, METHODS["scl"], "nonsense", CLASSES)

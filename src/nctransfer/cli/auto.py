@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import UsageError
 from ..transfer import TransferSettings
 from .generate import with_settings
-from .options import Config, Data, DryRun, Models, Overwrite, Resume, Seeds, Set, collect, out_option
+from .options import Config, Data, DryRun, Layer, Models, Overwrite, Resume, Seeds, Set, collect, out_option
 
 __all__ = ["register"]
 
@@ -34,6 +35,7 @@ def auto(
         str | None, typer.Option(help="Time for that ranking, such as 90s, 10m or 1h.", rich_help_panel="Network")
     ] = None,
     settings: dict[str, Any],
+    layer: Layer = None,
     out: Annotated[Path | None, out_option("runs/DATA-MODEL")] = None,
     seeds: Seeds = 1,
     resume: Resume = False,
@@ -48,6 +50,12 @@ def auto(
     if models is not None or budget is not None:
         from .ranked import auto_of_best
 
+        if layer is not None:
+            raise UsageError(
+                "--layer names blocks of one network, --models ranks several",
+                where="--layer",
+                remedy="leave one of them out",
+            )
         auto_of_best(
             data,
             models,
@@ -65,6 +73,7 @@ def auto(
         data,
         model,
         collect(TransferSettings, settings, config, set_),
+        unit=layer,
         out=out,
         seeds=seeds,
         resume=resume,

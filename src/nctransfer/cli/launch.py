@@ -33,7 +33,7 @@ def launch(
     console = Console(soft_wrap=True)
     if dry_run:
         for job in jobs:
-            console.print(plan_run(job, kind).text(), markup=False, highlight=False)
+            console.print(plan_run(job, kind, unit=unit).text(), markup=False, highlight=False)
         return
     folder = out or Path("runs") / default_name(kind, jobs)
     result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())

@@ -15,7 +15,19 @@ from ..settings import Settings, facts_of
 from ..transfer import TransferSettings
 from .generate import from_gib
 
-__all__ = ["Config", "Data", "DryRun", "Models", "Overwrite", "Resume", "Seeds", "Set", "collect", "out_option"]
+__all__ = [
+    "Config",
+    "Data",
+    "DryRun",
+    "Layer",
+    "Models",
+    "Overwrite",
+    "Resume",
+    "Seeds",
+    "Set",
+    "collect",
+    "out_option",
+]
 
 
 def _run(text: str, *names: str, **more: Any) -> Any:
@@ -30,6 +42,14 @@ Models = Annotated[
         "--model",
         help=f"{_FIELDS['model'].description} " + escape(f"[default: {_FIELDS['model'].default}]"),
         rich_help_panel="Network",
+    ),
+]
+Layer = Annotated[
+    str | None,
+    typer.Option(
+        help="The block that layer and scl tune; several with commas; NAME+ for NAME and all blocks after it; one is chosen "
+        "by trials if left out.",
+        rich_help_panel="Tuning",
     ),
 ]
 Seeds = Annotated[int, _run("Number of seeds to run, from --seed on.", min=1)]

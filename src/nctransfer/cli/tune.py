@@ -1,4 +1,4 @@
-"""``nctransfer tune``: one tuning method, one block."""
+"""``nctransfer tune``: one tuning method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from ..transfer import METHOD_NAMES, TransferSettings, find_method
 from .generate import with_settings
-from .options import Config, Data, DryRun, Models, Overwrite, Resume, Seeds, Set, collect, out_option
+from .options import Config, Data, DryRun, Layer, Models, Overwrite, Resume, Seeds, Set, collect, out_option
 
 __all__ = ["register"]
 
@@ -27,9 +27,7 @@ def tune(
     method: Annotated[
         str, typer.Option(help="Tuning method.", metavar=f"[{'|'.join(METHOD_NAMES)}]", rich_help_panel="Tuning")
     ] = "scl",
-    layer: Annotated[
-        str | None, typer.Option(help="The block to tune; chosen by trials if left out.", rich_help_panel="Tuning")
-    ] = None,
+    layer: Layer = None,
     out: Annotated[Path | None, out_option("runs/DATA-MODEL-METHOD")] = None,
     seeds: Seeds = 1,
     resume: Resume = False,

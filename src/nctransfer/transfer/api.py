@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def auto(
     data: Data,
     model: Model = "tf_efficientnet_lite0",
     *,
+    layer: str | Sequence[str] | None = None,
     out: str | Path,
     resume: bool = False,
     overwrite: bool = False,
@@ -47,6 +49,7 @@ def auto(
         data: Path or name of a data set, a :class:`~nctransfer.data.DataBundle`, torch data sets (train, validation,
             test) whose items are (image, label), the last two of which may be None, or a ``DatasetDict``.
         model: Name, run folder, or an ``nn.Module`` that maps normalised images to features ``(B, D)``.
+        layer: The blocks that ``layer`` and ``scl`` tune, as for :func:`tune`; one is chosen on validation where None.
         out: The run folder.
         resume, overwrite: What to do about a run that stands there.
         watch: Receives progress; silent by default.
@@ -58,7 +61,7 @@ def auto(
     Raises:
         UsageError, DataError, CheckpointError, ResourceError, SetupError: with what, where and the remedy.
     """
-    return _call("auto", data, model, out, resume, overwrite, watch, None, settings)
+    return _call("auto", data, model, out, resume, overwrite, watch, layer, settings)
 
 
 def probe(
@@ -80,18 +83,19 @@ def tune(
     model: Model = "tf_efficientnet_lite0",
     *,
     method: str,
-    layer: str | None = None,
+    layer: str | Sequence[str] | None = None,
     out: str | Path,
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
     **settings: Any,
 ) -> RunResult:
-    """Tune with one method: ``linear``, ``layer``, ``scl`` or ``full``.
+    """Tune with one method.
 
     Args:
-        method: The method.
-        layer: The unit that ``layer`` and ``scl`` tune; chosen by trials on validation where None.
+        method: The method: ``linear``, ``deep``, ``layer``, ``scl``, ``lora``, ``loha`` or ``full``.
+        layer: The block that ``layer`` and ``scl`` tune, several of them, or ``NAME+`` for NAME and every block after it;
+            one is chosen by trials on validation where None.
         data, model, out, resume, overwrite, watch, settings: As for :func:`auto`.
     """
     return _call("tune", data, model, out, resume, overwrite, watch, layer, {**settings, "methods": [method]})
@@ -105,7 +109,7 @@ def _call(
     resume: bool,
     overwrite: bool,
     watch: Watch | None,
-    unit: str | None,
+    unit: str | Sequence[str] | None,
     settings: dict[str, Any],
 ) -> RunResult:
     bundle = _bundle(data, settings)
@@ -118,7 +122,7 @@ def _call(
         kind,
         settings_from(named, settings, where=f"nctransfer.{kind}"),
         out,
-        unit=unit,
+        unit=unit if unit is None or isinstance(unit, str) else ",".join(unit),
         bundle=bundle,
         module=module,
         resume=resume,

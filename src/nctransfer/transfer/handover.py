@@ -47,6 +47,7 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
         "value_ranges": bundle.report.get("value_ranges") or {},
         "method": model.method.name,
         "unit": model.unit,
+        "units": list(model.units),
         "classifier_layers": model.read_layers,
         "pretrained_weights": described["weights"],
         "license": described["license"],
@@ -116,7 +117,7 @@ def load_classifier(
     model = TunedNetwork(
         network,
         method,
-        manifest["unit"],
+        ", ".join(manifest["units"]) if manifest.get("units") else manifest["unit"],
         len(manifest["class_names"]),
         manifest.get("classifier_layers"),
         adapter_rank=None,

@@ -17,12 +17,14 @@ from .workbench import Workbench
 __all__ = ["plan_run"]
 
 
-def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
+def plan_run(settings: TransferSettings, kind: str = "auto", *, unit: str | None = None) -> Plan:
     """Open the data and the network, time a forward pass and a training step, and extrapolate. Nothing is written."""
     methods = () if kind == "probe" else settings.methods
     for name in methods:
         find_method(name).check_package()
     bench = Workbench(settings)
+    if unit is not None:
+        bench.check_units(unit)
     sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
     forward = _seconds_per_image(bench)
     whole = TunedNetwork(bench.network, METHODS["full"], None, bench.num_classes).to(bench.runtime.device)
@@ -39,7 +41,7 @@ def plan_run(settings: TransferSettings, kind: str = "auto") -> Plan:
     ]
     for name in methods:
         method = METHODS[name]
-        trials = (len(bench.units) if method.needs_unit else 0) + (3 if settings.lr is None else 0)
+        trials = (len(bench.units) if method.needs_unit and unit is None else 0) + (3 if settings.lr is None else 0)
         share = method.step_share or forward / per_image
         training = share * per_image * sizes["train"] * bench.epochs
         seconds += method.trial_share * per_image * trial_passes * trials + training + forward * sum(sizes.values())

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..data import DataBundle, warnings_of_report
 from ..engine import StopRequest, Watch, check_trackers
-from ..errors import UsageError, near_names
+from ..errors import UsageError
 from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
 from ..runs import (
@@ -70,7 +70,7 @@ def run_transfer(
         kind: ``auto``, ``tune`` (the methods of the settings, with ``unit`` where given) or ``probe`` (nothing is tuned).
         settings: What to do; see :class:`TransferSettings`.
         out: The run folder.
-        unit: The tuned unit; chosen by trials where None.
+        unit: The tuned blocks, as `find_tuned` reads them; one is chosen by trials where None.
         bundle, module: Data and network as objects, in place of those that the settings name.
         resume, overwrite: What to do about a run that stands in ``out``.
         watch: Receives progress.
@@ -87,12 +87,8 @@ def run_transfer(
     with Desk(Path(out), config, resume, overwrite) as desk, StopRequest() as stop:
         bench = Workbench(settings, bundle=bundle, module=module, watch=watch, stop=stop)
         _check_accumulation(bench)
-        if unit is not None and unit not in bench.network.layer_shapes:
-            raise UsageError(
-                f"{bench.network.name} has no block {unit!r}",
-                where="--layer",
-                remedy=near_names(unit, [*bench.network.layer_shapes]),
-            )
+        if unit is not None:
+            bench.check_units(unit)
         bench.check_layers()
         desk.begin(bench.bundle)
         report = DataReport.of(bench.bundle.report)  # refused now, and not after everything is computed

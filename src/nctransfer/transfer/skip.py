@@ -7,13 +7,14 @@ width is that of the penultimate features already, are pooled as the network poo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
 
 from ..models import Network
 
-__all__ = ["ConvolutionalSkip", "DirectSkip", "make_skip"]
+__all__ = ["ConvolutionalSkip", "DirectSkip", "SummedSkips", "make_skip"]
 
 
 class ConvolutionalSkip(nn.Module):
@@ -44,6 +45,22 @@ class DirectSkip(nn.Module):
 
     def forward(self, output: Tensor) -> Tensor:
         return self.pool(output)
+
+
+class SummedSkips(nn.Module):
+    """The skip connections of several blocks, added up.
+
+    Args:
+        parts: One for each block, in the order of the outputs that :meth:`forward` takes.
+    """
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, *outputs: Tensor) -> Tensor:
+        first, *others = (part(output) for part, output in zip(self.parts, outputs, strict=True))
+        return sum(others, start=first)
 
 
 def make_skip(network: Network, unit: str) -> nn.Module:

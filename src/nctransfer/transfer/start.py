@@ -85,11 +85,13 @@ class Start:
         if method.layered or (protocol.skips == "layers" and reads_all):
             return self._layered(method, unit, protocol, everything)
         model = self._wrap(method, unit, protocol).to(self.inputs.runtime.device)
-        if isinstance(model.skip, ConvolutionalSkip):
-            nn.init.constant_(model.skip.norm.weight, protocol.skip_scale)
+        skips = [] if model.skip is None else list(model.skip.modules())
+        for skip in skips:
+            if isinstance(skip, ConvolutionalSkip):
+                nn.init.constant_(skip.norm.weight, protocol.skip_scale)
         assert isinstance(model.classifier, nn.Linear)
         if protocol.classifier == "probe":
-            if isinstance(model.skip, DirectSkip):
+            if any(isinstance(skip, DirectSkip) for skip in skips):
                 probe = self._probe_with_skip(model).probe
             else:
                 probe = self._probe_of_everything if everything else self.probe.probe

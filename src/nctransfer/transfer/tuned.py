@@ -12,6 +12,8 @@ from ..errors import UsageError
 from ..models import PENULTIMATE, Cut, Network
 from .classifier import LayeredClassifier
 from .methods import TuningMethod
+from .skip import SummedSkips
+from .units import find_tuned
 
 __all__ = ["ADAPTER_RANK", "TunedNetwork"]
 
@@ -32,7 +34,8 @@ class TunedNetwork(nn.Module):
     Args:
         network: The pretrained network; it is changed in place (``requires_grad``), so pass a copy to keep one.
         method: The tuning method.
-        unit: The tuned unit's name, for methods that need one.
+        unit: For methods that tune a part: the block's name, several separated by commas, or ``NAME+`` for NAME and all
+            blocks after it.
         num_classes: K.
         layers: Layers that the classifier reads, where it is not the penultimate features alone.
         batchnorm: ``kept``, or ``trained``: the BatchNorms of the tuned part use the statistics of the batch and move.
@@ -60,28 +63,30 @@ class TunedNetwork(nn.Module):
             raise UsageError(f"method {method.name!r} needs a unit", remedy=f"one of {', '.join(network.units)}")
         if not method.needs_unit and unit is not None:
             raise UsageError(f"method {method.name!r} tunes no single unit, got {unit!r}", remedy="leave the unit out")
-        if unit is not None and unit not in network.layer_shapes:
-            raise UsageError(
-                f"{network.name} has no unit {unit!r} that can be tuned alone",
-                where="the unit",
-                remedy=f"one of {', '.join(network.units)}",
-            )
-        self.network, self.method, self.unit, self.num_classes = network, method, unit, num_classes
+        self.units = () if unit is None else find_tuned(network, unit, where="the block")
+        self.unit = None if unit is None else ", ".join(word.strip() for word in unit.split(",") if word.strip())
+        self.network, self.method, self.num_classes = network, method, num_classes
         self.batchnorm = batchnorm
         self._adapters = self._add_adapters(adapter_rank)
         self._counted: tuple[int, int] | None = None
         # A classifier over several layers is the skip connections.
-        self.skip = method.make_skip(network, unit) if method.make_skip and unit and not layers else None
+        self.skip = None if layers else self._make_skip()
         self.classifier: nn.Linear | LayeredClassifier = (
             LayeredClassifier(network, layers, num_classes) if layers else nn.Linear(network.feature_dim, num_classes)
         )
         self._cut: Cut | None = None
         self._freeze()
 
+    def _make_skip(self) -> nn.Module | None:
+        if self.method.make_skip is None or not self.units:
+            return None
+        skips = [self.method.make_skip(self.network, name) for name in self.units]
+        return skips[0] if len(skips) == 1 else SummedSkips(skips)
+
     def _freeze(self) -> None:
         self.network.requires_grad_(self.method.whole)
-        if self.unit is not None:
-            self.network.encoder.get_submodule(self.unit).requires_grad_(True)
+        for name in self.units:
+            self.network.encoder.get_submodule(name).requires_grad_(True)
         for name in self._adapters:
             self.network.encoder.get_parameter(name).requires_grad_(True)
         self.train(self.training)
@@ -129,8 +134,8 @@ class TunedNetwork(nn.Module):
         super().train(mode)
         if not self.method.whole:
             self.network.eval()
-            if self.unit is not None:
-                self.network.encoder.get_submodule(self.unit).train(mode)
+            for name in self.units:
+                self.network.encoder.get_submodule(name).train(mode)
         if self.batchnorm == "kept":
             for module in self.network.modules():
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -184,17 +189,21 @@ class TunedNetwork(nn.Module):
 
     def parts(self, inputs: Tensor, *, from_cut: bool = False) -> tuple[Tensor, Tensor | None]:
         """The penultimate features and what the skip connection adds to them, each ``(B, D)``; None without one."""
-        if self.skip is None or self.unit is None:
+        if self.skip is None:
             return self._encode(inputs, from_cut), None
-        caught: list[Tensor] = []
-        handle = self.network.encoder.get_submodule(self.unit).register_forward_hook(
-            lambda module, arguments, output: caught.append(output)
-        )
+        caught: dict[str, Any] = {}
+        handles = [
+            self.network.encoder.get_submodule(name).register_forward_hook(
+                lambda module, arguments, output, name=name: caught.setdefault(name, output)
+            )
+            for name in self.units
+        ]
         try:
             features = self._encode(inputs, from_cut)
         finally:
-            handle.remove()
-        return features, self.skip(caught[0])
+            for handle in handles:
+                handle.remove()
+        return features, self.skip(*(caught[name] for name in self.units))
 
     def _encode(self, inputs: Tensor, from_cut: bool) -> Tensor:
         if not from_cut:
@@ -202,22 +211,22 @@ class TunedNetwork(nn.Module):
         return inputs if self._cut is None else self._cut.suffix(inputs)
 
     def cut(self, sample: Tensor) -> bool:
-        """Prepare to run from the tuned unit on (``linear``: from the penultimate features on).
+        """Prepare to run from the first tuned block on (``linear``: from the penultimate features on).
 
         Returns:
             Whether that is exact for this network, tried on ``sample``; False for methods that tune everything and for
-            classifiers that read layers below the unit.
+            classifiers that read layers below the block.
         """
         if self.method.whole or self._adapters or self.read_layers is not None:
             return False
-        if self.unit is None:
+        if not self.units:
             return True
-        self._cut = Cut(self.network.encoder, self.unit)
+        self._cut = Cut(self.network.encoder, self.units[0])
         return self._cut.holds(self.network.normalise(sample))
 
     @torch.no_grad()
     def prefix(self, images: Tensor) -> Tensor:
-        """What enters the tuned unit (``linear``: the penultimate features); constant while the method trains."""
+        """What enters the first tuned block (``linear``: the penultimate features); constant while the method trains."""
         if self._cut is None:
             return self.network(images)
         return self._cut.prefix(self.network.normalise(images))
@@ -226,10 +235,10 @@ class TunedNetwork(nn.Module):
         """The network's blocks that a forward pass runs, none inside another: all, or those from the cut on."""
         order = list(self.network.layer_shapes)
         names = list(self.network.layers)
-        if from_cut and self.unit is None:
+        if from_cut and not self.units:
             names = []
-        elif from_cut and self.unit is not None:
-            start, inside = order.index(self.unit), f"{self.unit}."
+        elif from_cut:
+            start, inside = order.index(self.units[0]), f"{self.units[0]}."
             names = [name for name in names if order.index(name) >= start or name.startswith(inside)]
         outer = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
         return [self.network.encoder.get_submodule(name) for name in outer]
@@ -258,8 +267,8 @@ class TunedNetwork(nn.Module):
     def moving_buffers(self) -> set[str]:
         """Names of the buffers that change while the method trains: those of the skip connection and of moving BatchNorms."""
         parts = ["skip."]
-        if self.batchnorm == "trained" and (self.method.whole or self.unit is not None):
-            parts.append("network." if self.method.whole else f"network.encoder.{self.unit}.")
+        if self.batchnorm == "trained":
+            parts += ["network."] if self.method.whole else [f"network.encoder.{name}." for name in self.units]
         return {name for name, _ in self.named_buffers() if name.startswith(tuple(parts))}
 
     def load_tuned_state(self, state: dict[str, Tensor]) -> None:

@@ -22,6 +22,7 @@ from .protocol import PRACTICAL, Protocol
 from .recipe import epochs_for
 from .settings import TransferSettings
 from .start import Start
+from .units import find_tuned
 
 __all__ = ["Workbench"]
 
@@ -61,6 +62,7 @@ class Workbench:
         for note in [*warnings_of_report(self.bundle.report), *self.notes]:
             self.watch.say(f"warning: {note}")
         self.num_classes = len(self.bundle.class_names)
+        self._tuned: tuple[str, ...] = ()
         self.inputs = Inputs(settings, self.bundle, self.network, self.runtime, self.stop)
         self.start = Start(
             self.network,
@@ -132,12 +134,20 @@ class Workbench:
         for name in self.settings.layers or ():
             self.network.check_name(name)
 
+    def check_units(self, unit: str) -> None:
+        """Refuse names of tuned blocks that the network lacks; blocks that ``--layers`` leaves out are measured, too.
+
+        Raises:
+            UsageError: there is no such block.
+        """
+        self._tuned = find_tuned(self.network, unit)
+
     @cached_property
     def measured_layers(self) -> list[str]:
-        wanted = self.settings.layers
-        if wanted is None:
+        if self.settings.layers is None:
             return list(self.network.layers)
-        self.network.add_layers(wanted)
+        wanted = {*self.settings.layers, *self._tuned}
+        self.network.add_layers(sorted(wanted))
         return [name for name in self.network.layer_shapes if name in wanted]
 
     @cached_property
