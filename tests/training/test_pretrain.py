@@ -16,7 +16,7 @@ from nctransfer.models.heads import HEADS
 from nctransfer.runs import load_tensors
 from nctransfer.training import PretrainSettings
 from nctransfer.training.model import build_network
-from nctransfer.training.pretrain import whole_train
+from nctransfer.training.opening import whole_train
 from nctransfer.training.task import PretrainTask
 
 

@@ -47,7 +47,7 @@ def pretrain(
         typer.echo(plan_pretrain(data, asked).text())
         return
     result = run(
-        data, out or "runs/pretrain", asked, resume=resume, overwrite=overwrite, listeners=[TerminalWatch(asked.epochs)]
+        data, out or "runs/pretrain", asked, resume=resume, overwrite=overwrite, watch=TerminalWatch(asked.epochs)
     )
     typer.echo(f"encoder: {result.folder / 'checkpoints' / 'final.safetensors'}")
     typer.echo(f"report: {result.folder / 'report.html'}")

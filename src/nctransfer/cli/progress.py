@@ -103,5 +103,3 @@ class TerminalWatch(Watch):
             values = (record.get(name) for name in shown)
             table.add_row(self._epoch(record), *("" if value is None else f"{value:.4g}" for value in values))
         return table
-
-    __call__ = record

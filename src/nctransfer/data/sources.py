@@ -5,6 +5,7 @@ A source numbers its images from 0. Sources are plain objects that pickle, so th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -71,13 +72,13 @@ class Found:
     groups: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-class EncodedSource:
+class EncodedSource(ABC):
     """Images as encoded bytes; a child says where the bytes come from."""
 
     decoding = Decoding()
 
-    def content(self, index: int) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def content(self, index: int) -> bytes: ...
 
     def load(self, index: int) -> Image.Image | DeepPixels:
         return load(self.content(index), self.decoding)

@@ -23,5 +23,9 @@ class Watch:
     def record(self, record: dict[str, Any]) -> None:
         """One line of ``metrics.jsonl``, as it is written."""
 
+    def __call__(self, record: dict[str, Any]) -> None:
+        """The same, so that a watch listens where trackers do."""
+        self.record(record)
+
     def close(self) -> None:
         """The run has ended, well or not."""

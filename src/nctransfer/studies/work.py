@@ -89,7 +89,7 @@ def _encoder(
             resume=run.exists(),
             seed=config["seed"],
             device=device,
-            listeners=[_Ticks(advance)],
+            watch=_Ticks(advance),
             **settings,
         )
     history = [record for record in _records(result.folder) if "nc1" in record]
@@ -104,17 +104,14 @@ def _encoder(
 _CURVES = ("epoch", "train_accuracy", "test_accuracy", "nc1", "cdnv", "nc1_test", "head_nc1", "head_cdnv")
 
 
-class _Ticks:
+class _Ticks(Watch):
     """Moves the bar on by one for each record, since there is one an epoch."""
 
     def __init__(self, advance: Any) -> None:
         self._advance = advance
 
-    def __call__(self, record: dict[str, Any]) -> None:
+    def record(self, record: dict[str, Any]) -> None:
         self._advance(1)
-
-    def close(self) -> None:
-        return
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:

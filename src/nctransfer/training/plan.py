@@ -9,7 +9,8 @@ from ..data import DataBundle
 from ..engine import Loop, Runtime, StopRequest
 from ..errors import DataError
 from ..runs import Plan, RunFolder
-from .pretrain import PretrainRun, open_data
+from .opening import open_data
+from .pretrain import PretrainRun
 from .settings import PretrainSettings
 from .task import plan_of
 

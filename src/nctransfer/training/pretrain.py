@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data, open_dataset, warnings_of_report
+from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data
 from ..engine import (
     Checkpoints,
     Hooks,
@@ -23,6 +22,7 @@ from ..engine import (
     PixelBatches,
     Runtime,
     StopRequest,
+    Watch,
     device_batches,
     is_out_of_memory,
     make_trackers,
@@ -30,32 +30,18 @@ from ..engine import (
 )
 from ..errors import ResourceError, UsageError
 from ..losses import SupCon
-from ..metrics import layer_numbers
-from ..models import Network, ProjectionHead, wrap_module
+from ..models import ProjectionHead
 from ..report import write_report
-from ..runs import (
-    SCHEMA_VERSION,
-    Cost,
-    DataReport,
-    Dataset,
-    EpochRow,
-    Hardware,
-    LayerRow,
-    MetricFacts,
-    ModelFacts,
-    PretrainRecord,
-    RunFolder,
-    SplitSizes,
-    describe_environment,
-    save_tensors,
-)
+from ..runs import PretrainRecord, RunFolder
 from .adversarial import robust_accuracy
 from .collapse import flatten, measure_collapse
-from .model import PretrainModel, build_loss, build_network
+from .model import PretrainModel, build_loss
+from .opening import check_batches, open_data, open_network, whole_train
+from .record import make_record, save_encoder
 from .settings import PretrainSettings, make_settings
 from .task import PretrainTask, plan_of
 
-__all__ = ["PretrainResult", "PretrainRun", "open_data", "pretrain", "whole_train"]
+__all__ = ["PretrainResult", "PretrainRun", "pretrain"]
 
 EVAL_BATCH = 500
 
@@ -87,6 +73,7 @@ def pretrain(
     resume: bool = False,
     overwrite: bool = False,
     download: bool = True,
+    watch: Watch | None = None,
     listeners: Sequence[Listener] = (),
     **options: Any,
 ) -> PretrainResult:
@@ -101,7 +88,8 @@ def pretrain(
         resume: Go on with the run that stands in ``out``.
         overwrite: Replace the run that stands in ``out``.
         download: Whether a named data set may be downloaded.
-        listeners: Told each record of the metrics.
+        watch: Receives progress: each record of the metrics, and the end of the run.
+        listeners: Further ones that are told each record.
         options: Fields of :class:`PretrainSettings`.
 
     Returns:
@@ -128,7 +116,8 @@ def pretrain(
         check_same_data(run.path, bundle, write=runtime.is_main)
         work = PretrainRun(bundle, settings, runtime, run, stop, network)
         trackers = make_trackers(settings.trackers, run.path, config) if runtime.is_main else []
-        heard = [*listeners, *trackers] if runtime.is_main else []
+        watches = [watch] if watch is not None else []
+        heard: list[Listener] = [*watches, *listeners, *trackers] if runtime.is_main else []
         for listener in heard:
             stack.callback(listener.close)
         return work.carry_out(heard, resume)
@@ -148,42 +137,6 @@ def _config(data: str | Path | DataBundle, settings: PretrainSettings, network: 
     return {"verb": "pretrain", "data": name, "network": own, **settings.lasting()}
 
 
-def open_data(
-    data: str | Path | DataBundle, settings: PretrainSettings, download: bool, skipped_csv: Path | None
-) -> DataBundle:
-    """The data of a run, opened as its settings say."""
-    if isinstance(data, DataBundle):
-        return data
-    return open_dataset(
-        data,
-        seed=settings.seed,
-        limit=settings.limit,
-        on_bad_image=settings.on_bad_image,
-        skipped_csv=skipped_csv,
-        download=download,
-        **settings.columns(),
-    )
-
-
-def whole_train(bundle: DataBundle) -> ImageSplit:
-    """The training images with those that were drawn for validation put back; a validation split that came with the
-    data stays out."""
-    train, validation = bundle.train, bundle.validation
-    if "validation" not in bundle.report["source"]["drawn"]:
-        return train
-    indices = np.concatenate([train.indices, validation.indices])
-    labels = np.concatenate([train.labels, validation.labels])
-    order = np.argsort(indices, kind="stable")
-    return ImageSplit(train.source, indices[order], labels[order], train.class_names)
-
-
-def _with_note(report: dict[str, Any]) -> dict[str, Any]:
-    if "validation" not in report["source"]["drawn"]:
-        return report
-    note = "what was drawn for validation was trained on as well: nothing is chosen here"
-    return {**report, "notes": [*report.get("notes", []), note]}
-
-
 class PretrainRun:
     """One run: its parts, put together once."""
 
@@ -199,9 +152,9 @@ class PretrainRun:
         self.bundle, self.settings, self.runtime, self.run = bundle, settings, runtime, run
         self.num_classes = len(bundle.class_names)
         self.train = whole_train(bundle)
-        self.warnings = _doubts(settings, runtime, len(self.train))
+        self.warnings = check_batches(settings, runtime, len(self.train))
         torch.manual_seed(settings.seed)
-        self.network = build_network(settings) if network is None else _wrapped(network, settings)
+        self.network = open_network(settings, network)
         head = ProjectionHead(
             settings.head, self.network.feature_dim, layers=settings.head_layers, dim=settings.head_dim
         )
@@ -250,7 +203,7 @@ class PretrainRun:
         else:
             journal = self._train(listeners, resume)
         if self.runtime.is_main:
-            self._save_encoder()
+            save_encoder(self.run.checkpoints / "final.safetensors", self.network, self.bundle, self.settings)
             self.run.write_result(self._result(journal, time.perf_counter() - began))
             write_report(self.run.path)
         self.runtime.wait()
@@ -331,89 +284,15 @@ class PretrainRun:
             seed=settings.seed,
         )
 
-    def _save_encoder(self) -> None:
-        facts, settings = self.network.provenance, self.settings
-        described = self.network.describe()
-        save_tensors(
-            self.run.checkpoints / "final.safetensors",
-            self.network.encoder.state_dict(),
-            {
-                "kind": "encoder",
-                "arch": facts.get("arch"),
-                "arch_arguments": facts.get("arch_arguments"),
-                "image_size": self.network.size,
-                **described["preprocess"],
-                "feature_dim": self.network.feature_dim,
-                "class_names": list(self.bundle.class_names),
-                "source": self.bundle.name,
-                "loss": settings.loss,
-                "epochs": settings.epochs,
-                "seed": settings.seed,
-                "license": None,
-            },
-        )
-
     def _result(self, journal: Journal, seconds: float) -> PretrainRecord:
-        final = journal.records[-1]
-        environment = describe_environment()
-        return PretrainRecord(
-            schema_version=SCHEMA_VERSION,
-            kind="pretrain",
-            dataset=Dataset(
-                name=self.bundle.name,
-                num_classes=self.num_classes,
-                class_names=self.bundle.class_names,
-                report=DataReport.of(_with_note(self.bundle.report)),
-            ),
-            model=ModelFacts.model_validate(self.network.describe()),
-            loss=self.settings.loss,
-            loss_arguments={name: value for name, value in vars(self.loss).items() if isinstance(value, float)},
-            settings=self.settings.model_dump(mode="json"),
-            splits=SplitSizes(train=len(self.train), test=len(self.bundle.test)),
+        return make_record(
+            self.bundle,
+            self.network,
+            self.settings,
+            self.loss,
+            journal.records,
+            num_train=len(self.train),
             steps=len(self.batches) * self.settings.epochs,
-            final=EpochRow.model_validate({name: value for name, value in final.items() if name != "layers"}),
-            layers=tuple(LayerRow.model_validate(row) for row in final.get("layers") or []),
-            metrics={number.name: MetricFacts.of(number, metric.collapsed) for metric, number in layer_numbers()},
-            history=tuple(EpochRow.model_validate(record) for record in journal.records),
-            seed=self.settings.seed,
-            versions=environment["versions"],
-            warnings=(*self.warnings, *warnings_of_report(self.bundle.report, deciding=False)),
-            cost=Cost(seconds=seconds, training_seconds=final["seconds"]),
-            hardware=Hardware(**{name: environment[name] for name in ("processor", "cores", "devices")}),
+            seconds=seconds,
+            warnings=self.warnings,
         )
-
-
-def _wrapped(network: nn.Module, settings: PretrainSettings) -> Network:
-    if isinstance(network, Network):
-        return network
-    return wrap_module(network, size=settings.image_size).optimise_layout()
-
-
-def _doubts(settings: PretrainSettings, runtime: Runtime, num_images: int) -> list[str]:
-    """Warnings about settings that are valid but rarely intended; errors about those that are not."""
-    batch_size = min(settings.batch_size, num_images)
-    if batch_size % runtime.world_size:
-        raise UsageError(
-            f"batches of {batch_size} cannot be shared evenly by {runtime.world_size} processes",
-            where="--batch-size",
-            remedy=f"use a multiple of {runtime.world_size}",
-        )
-    if batch_size // settings.accumulation < 2:
-        raise UsageError(
-            f"batches of {batch_size} in {settings.accumulation} parts leave single images, on which BatchNorm and "
-            "SupCon are undefined",
-            where="--accumulation",
-            remedy=f"use at most {batch_size // 2}",
-        )
-    if settings.precision == "fp16" and runtime.device.type == "cpu":
-        raise UsageError("fp16 needs a GPU", where="--precision fp16", remedy="use --precision bf16 or fp32")
-    if settings.sync_batchnorm and runtime.device.type == "cpu":
-        raise UsageError("BatchNorm is synchronised on GPUs only", where="--sync-batchnorm", remedy="leave it out")
-    found = []
-    if settings.loss == "supcon" and settings.augment == 1:
-        found.append("SupCon at augmentation level 1 sees two identical views of every image")
-    if settings.loss == "supcon" and settings.accumulation > 1:
-        found.append("with accumulation, SupCon contrasts within each part of a batch, not within the whole")
-    for sentence in found:
-        warnings.warn(sentence, UserWarning, stacklevel=5)
-    return found
