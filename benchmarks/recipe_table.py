@@ -43,8 +43,10 @@ PLAIN = {
     "smoothing": 0.0,
     "mixup": 0.0,
     "batchnorm": "kept",
+    "start_scale": 1.0,
 }
 DEEP = {"start": "deep", "head_rate": 0.3}
+SLOW = {**DEEP, "lr": 3e-4}
 VARIANTS = {
     "plain": {},
     "deep start": DEEP,
@@ -57,6 +59,16 @@ VARIANTS = {
     "batch 16": {"batch": 16},
     "deep start, rate 3e-4": {**DEEP, "lr": 3e-4},
     "mixup 0.2": {"mixup": 0.2},
+    "deep start, rate 1e-4": {**DEEP, "lr": 1e-4},
+    "slow, rate 5e-4": {**SLOW, "lr": 5e-4},
+    "slow, 30 epochs": {**SLOW, "epochs": 30},
+    "slow, flips": {**SLOW, "augment": 3},
+    "slow, smoothing 0.1": {**SLOW, "smoothing": 0.1},
+    "slow, depth decay 0.75": {**SLOW, "depth_decay": 0.75},
+    "slow, mixup 0.2": {**SLOW, "mixup": 0.2},
+    "slow, batch 16": {**SLOW, "batch": 16},
+    "slow, half the logits": {**SLOW, "start_scale": 0.5},
+    "slow, rate of the head 1": {**SLOW, "head_rate": 1.0},
     "no augmentation": {"augment": 1},
     "rate 2e-3, depth decay 0.7": {"lr": 2e-3, "depth_decay": 0.7},
 }
@@ -166,6 +178,9 @@ def cell(name, variant, seed, folder):
     network, images, labels, judge_images, judge_labels = data_of(name, seed)
     torch.manual_seed(seed)
     model = Model(network, start_of(network, images, labels, settings["start"]))
+    with torch.no_grad():
+        model.head.weight.mul_(settings["start_scale"])
+        model.head.bias.mul_(settings["start_scale"])
     row = {"set": name, "variant": variant, "seed": seed, "train": len(labels), "judge": len(judge_labels)}
     row["start"] = judged(model, judge_images, judge_labels)
     first = {key: value.clone() for key, value in model.state_dict().items()}

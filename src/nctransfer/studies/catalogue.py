@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..errors import UsageError, near_names
-from . import figure1, figure2, figure3, figure5, figure6, figure9, figure10, figure11, skip, table1, table2
+from . import (
+    figure1,
+    figure2,
+    figure3,
+    figure5,
+    figure6,
+    figure9,
+    figure10,
+    figure11,
+    layers,
+    skip,
+    sources,
+    table1,
+    table2,
+)
 from .cells import Cell, in_order
 from .costs import minutes
 from .scale import Scale
@@ -15,7 +29,21 @@ __all__ = ["STUDIES", "cells_of", "get_studies", "minutes"]
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
-    for module in (table1, figure1, figure2, figure3, figure10, figure5, figure6, table2, skip, figure9, figure11)
+    for module in (
+        table1,
+        figure1,
+        figure2,
+        figure3,
+        figure10,
+        figure5,
+        figure6,
+        table2,
+        skip,
+        figure9,
+        figure11,
+        sources,
+        layers,
+    )
 }
 """In the order of the paper's argument."""
 

@@ -14,7 +14,7 @@ from .catalogue import cells_of, get_studies, minutes
 from .cells import Cell
 from .scale import Scale
 from .scales import get_scale
-from .sets import folder_of
+from .sets import folder_of, network_of
 from .store import Store
 from .study import Study
 
@@ -99,4 +99,10 @@ def _data_state(name: str, partial: Sequence[str]) -> str:
 
 
 def _weights_state(name: str) -> str:
+    if name.startswith("file:"):
+        try:
+            network_of(name)
+        except NCTransferError as error:
+            return f"missing: expected as {error.where}, with its manifest"
+        return "here"
     return "here" if offline_weights(name) is not None else "downloaded when they are needed, unless cached"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Backbone", "Scale", "Spec", "seeded"]
+__all__ = ["Backbone", "Scale", "Spec", "Zoo", "seeded"]
 
 Spec = dict[str, Any]
 
@@ -36,6 +36,25 @@ class Backbone:
     protocol: str = ""
     epochs: int | None = None
     seeds: int | None = None
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Released networks and the sets on which all their layers are measured.
+
+    Args:
+        networks: By title the name of a network; ``file:NAME`` is ``NAME.safetensors`` with its manifest under
+            ``NCTRANSFER_NETWORKS``, ``loss:NAME`` the encoder that the scale pre-trains with that loss.
+        sets: By title.
+        image_size: Side of the input in pixels.
+        broad, narrow: Titles of networks of one architecture: one trained on many kinds of things, the others on one kind.
+    """
+
+    networks: Mapping[str, str]
+    sets: Mapping[str, Spec]
+    image_size: int
+    broad: str
+    narrow: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +88,7 @@ class Scale:
         basis: What the rates were measured on.
         skip: What the ablation of the skip connection tunes: one unit of one network on one set; None for no ablation.
         skip_size: The other image size of the ablation.
+        zoo: Released networks whose layers are measured; None for none.
         check_size: Image size at which Table 1 is run once more, on the first seed, to see whether its orderings depend on it.
         khosla: Settings of SupCon as Khosla et al. train it, an arm of Table 1; none where empty.
         khosla_seeds: Seeds of that arm.
@@ -102,6 +122,7 @@ class Scale:
     tuning_epochs: int | None = None
     skip: Backbone | None = None
     skip_size: int | None = None
+    zoo: Zoo | None = None
     check_size: int | None = None
     khosla: Spec = field(default_factory=dict)
     khosla_seeds: int = 3

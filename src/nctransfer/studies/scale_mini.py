@@ -10,7 +10,7 @@ shorter, leave out in this order: Figure 6, Figure 9's larger sets, the pictures
 
 from __future__ import annotations
 
-from .scale import Backbone, Scale, Spec
+from .scale import Backbone, Scale, Spec, Zoo
 
 __all__ = ["MINI"]
 
@@ -24,6 +24,18 @@ _MNIST: Spec = {"name": "mnist", "per_class": 250, "validation": 0.24, "parts": 
 _FASHION: Spec = {"name": "fashion_mnist", "per_class": 250, "validation": 0.24, "parts": 5, "test_per_class": 1000}
 _CLOTHING: Spec = {"name": "clothing", "per_class": 80}
 _SKIP: Spec = {"name": "cifar10", "per_class": 160, "validation": 0.375, "parts": 5, "test_per_class": 1000}
+
+# Eight sets for the studies of released networks; the two parts of CIFAR-100 have no class in common.
+_ZOO: dict[str, Spec] = {
+    "CIFAR-10": {"name": "cifar10", "per_class": 100, "test_per_class": 100},
+    "CIFAR-100, classes 0 to 19": {"name": "cifar100", "classes": [0, 20], "per_class": 50, "test_per_class": 50},
+    "CIFAR-100, classes 20 to 39": {"name": "cifar100", "classes": [20, 40], "per_class": 50, "test_per_class": 50},
+    "MNIST": {"name": "mnist", "per_class": 100, "test_per_class": 100},
+    "FashionMNIST": {"name": "fashion_mnist", "per_class": 100, "test_per_class": 100},
+    "clothing": {"name": "clothing", "per_class": 100},
+    "trash": {"name": "trash", "per_class": 150},
+    "digits": {"name": "digits", "per_class": 100},
+}
 
 _RESNET20: Spec = {"arch": "cifar_resnet20", "image_size": 16}
 # Weights this many and images this few are learnt by heart only without augmentation.
@@ -123,9 +135,23 @@ MINI = Scale(
         epochs=12,
     ),
     skip_size=64,
+    zoo=Zoo(
+        networks={
+            "EfficientNet-Lite0, ImageNet": "tf_efficientnet_lite0",
+            "EfficientNet-Lite1, ImageNet": "tf_efficientnet_lite1",
+            "MobileNetV1 0.5, ImageNet": "file:mobilenetv1_050_in1k",
+            "MobileNetV2, ImageNet": "file:mobilenetv2_100_in1k",
+            "MobileNetV2, birds": "file:mobilenetv2_100_inat_bird",
+            "MobileNetV2, insects": "file:mobilenetv2_100_inat_insect",
+        },
+        sets=_ZOO,
+        image_size=64,
+        broad="MobileNetV2, ImageNet",
+        narrow=("MobileNetV2, birds", "MobileNetV2, insects"),
+    ),
     check_size=32,
     # Khosla et al. (2020) at CIFAR's size: SimAugment's transforms, rate 0.5 for a batch of 1,024, here in proportion.
     khosla={"loss": "supcon", "head": "mlp", "head_layers": 2, "augment": 5, "batch_size": 256, "lr": 0.125},
-    seeds={"": 5, "figure2": 3, "figure3": 3, "figure6": 3, "figure10": 3},
+    seeds={"": 5, "figure2": 3, "figure3": 3, "figure6": 3, "figure10": 3, "layers": 1, "sources": 1},
     partial=("cifar10", "fashion_mnist"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .scale import Backbone, Scale, Spec
+from .scale import Backbone, Scale, Spec, Zoo
 
 __all__ = ["SMOKE"]
 
@@ -35,5 +35,12 @@ SMOKE = Scale(
     further_sources={},
     tuning_epochs=3,
     skip=Backbone(None, "ResNet-20", 8, {"digits 5 to 9": _DIGITS_HIGH}, ("layer2.0",), protocol="paper", epochs=3),
+    zoo=Zoo(
+        networks={"ResNet-20": "loss:ce", "ResNet-20, MSE": "loss:mse"},
+        sets={"digits 5 to 9": _DIGITS_HIGH, "digits 0 to 4": _DIGITS_LOW},
+        image_size=8,
+        broad="ResNet-20",
+        narrow=("ResNet-20, MSE",),
+    ),
     seeds={"": 1},
 )

@@ -9,13 +9,13 @@ networks and data, for a GPU.
 from __future__ import annotations
 
 from ..errors import UsageError, near_names
-from .scale import Backbone, Scale
+from .scale import Backbone, Scale, Zoo
 from .scale_mini import MINI
 from .scale_paper import PAPER
 from .scale_pilot import PILOT
 from .scale_smoke import SMOKE
 
-__all__ = ["MINI", "PAPER", "PILOT", "SCALES", "SMOKE", "Backbone", "Scale", "get_scale"]
+__all__ = ["MINI", "PAPER", "PILOT", "SCALES", "SMOKE", "Backbone", "Scale", "Zoo", "get_scale"]
 
 SCALES = {scale.name: scale for scale in (SMOKE, PILOT, MINI, PAPER)}
 

@@ -1,7 +1,8 @@
-"""The data sets that cells name, opened: parts, classes, ``trainval``, and sets of which only a part is here."""
+"""The data sets and networks that cells name: parts, classes, ``trainval``, sets of which a part is here, weights files."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ..data import NAMES, DataBundle, narrow, open_dataset, redraw_validation, search_folders
 from ..errors import DataError, SetupError
 
-__all__ = ["folder_of", "open_set"]
+__all__ = ["folder_of", "network_of", "open_set"]
 
 _SIZES = {
     "mini_imagenet": "100 classes of 600 images of 84 × 84 pixels or more, about 3 GB",
@@ -69,6 +70,28 @@ def folder_of(name: str) -> str | Path:
         remedy=f"put it there as a folder of class folders ({_SIZES.get(name, 'size unknown')}), or point NCTRANSFER_DATA "
         "to where it lies",
     )
+
+
+def network_of(name: str) -> str:
+    """A network as it can be loaded: ``file:NAME`` is ``NAME.safetensors`` under ``NCTRANSFER_NETWORKS``.
+
+    Raises:
+        SetupError: the file or its manifest is not here.
+
+    Example:
+        >>> network_of("resnet18")
+        'resnet18'
+    """
+    if not name.startswith("file:"):
+        return name
+    path = Path(os.environ.get("NCTRANSFER_NETWORKS", "networks")) / f"{name.removeprefix('file:')}.safetensors"
+    if not path.is_file() or not path.with_suffix(".json").is_file():
+        raise SetupError(
+            f"the network {path.stem} is not here",
+            where=str(path),
+            remedy="put the weights file and its manifest (docs/weights.md) there, or point NCTRANSFER_NETWORKS to them",
+        )
+    return str(path)
 
 
 def _disjoint(place: Path) -> bool:

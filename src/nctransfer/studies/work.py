@@ -17,7 +17,7 @@ from ..scores import NEEDS_SOURCE, SCORES, score_all
 from ..training import pretrain
 from ..transfer import Chooser, LayerFeatures, Workbench, measure_features, run_split, settings_from, train_method
 from .cells import Cell
-from .sets import open_set
+from .sets import network_of, open_set
 from .tuned import tune_by_protocol
 
 __all__ = ["compute"]
@@ -56,7 +56,7 @@ def compute(
     config = cell.config
     if cell.kind == "encoder":
         return _encoder(config, folder, device, watch, partial)
-    network = str(encoders.get(config["network"], config["network"]))
+    network = str(encoders.get(config["network"]) or network_of(config["network"]))
     bench = _bench(
         network,
         str(sorted(config["data"].items())),
