@@ -106,8 +106,11 @@ def _value(cell: Cell, units: Sequence[str], rng: np.random.Generator) -> dict[s
 def _layer(name: str, rng: np.random.Generator) -> dict[str, Any]:
     return {
         "name": name,
+        "dim": 64,
         "penultimate": name == "penultimate",
         "nc1": _nc1(rng),
+        "nc1_null_mean": 10 * _nc1(rng),
+        "numerical_rank": _nc1(rng),
         "nc1_calibrated": _nc1(rng),
         "cdnv": _nc1(rng),
         "class_separation": _accuracy(rng),
