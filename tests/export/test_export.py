@@ -15,6 +15,7 @@ from nctransfer.cli import main
 from nctransfer.errors import CheckpointError, DataError, ResourceError, SetupError, UsageError
 from nctransfer.export import FORMATS, ExportSettings, export_run, find_exported, predict_exported
 from nctransfer.export.formats import write_model
+from nctransfer.transfer import load_classifier
 
 pytest.importorskip("onnxruntime", reason="onnxruntime (the extra `onnx`) is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript (the extra `onnx`) is not installed")
@@ -75,13 +76,14 @@ def test_the_manifest_says_how_to_use_it(exported):
     assert manifest["compared"]["same_predictions"] is True
 
 
-def test_the_model_card_names_what_it_stands_on(exported):
+def test_the_model_card_names_what_it_stands_on(run, exported):
     card = exported.path.with_name("MODEL_CARD.md").read_text()
     for part in (
         "# cifar_resnet20 tuned on digits",
         "Training data: _to be filled in by you_",
         "95 % interval",
         "SHA-256",
+        f"softmax(logits / {load_classifier(run)[2]['temperature']:.6g}) gives calibrated probabilities",
     ):
         assert part in card
     assert "None" not in card
@@ -89,8 +91,9 @@ def test_the_model_card_names_what_it_stands_on(exported):
 
 def test_prediction_needs_no_torch_and_gives_the_runs_probabilities(run, exported, photos):
     own = nctransfer.predict(run, photos, device="cpu")
-    for named in (exported.path, exported.path.parent):
-        for ours, theirs in zip(own, predict_exported(named, photos), strict=True):
+    for named, raw in ((exported.path, False), (exported.path.parent, False), (exported.path, True)):
+        expected = nctransfer.predict(run, photos, device="cpu", raw=raw)
+        for ours, theirs in zip(expected, predict_exported(named, photos, raw=raw), strict=True):
             assert (ours.path, ours.label) == (theirs.path, theirs.label)
             assert ours.probability == pytest.approx(theirs.probability, abs=1e-5)
     code = (

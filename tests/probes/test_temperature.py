@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from torch.nn import functional
 
 from nctransfer.errors import DataError
-from nctransfer.probes import brier_score, calibration_error, fit_temperature, reliability
+from nctransfer.probes import brier_score, calibration_error, chance_error, fit_temperature, reliability
 
 
 def drawn(count=400, classes=4, factor=3.0, seed=0):
@@ -50,6 +50,14 @@ def test_all_right_and_all_wrong_end_at_the_bounds():
     logits = torch.eye(3)
     assert fit_temperature(logits, torch.arange(3)) == 0.01
     assert fit_temperature(logits, torch.tensor([1, 2, 0])) == 100.0
+
+
+def test_the_error_by_chance_is_that_of_labels_drawn_from_the_probabilities():
+    logits = drawn(80)[0]
+    generator = torch.Generator().manual_seed(7)
+    drawn_labels = torch.softmax(logits, 1).multinomial(300, replacement=True, generator=generator).T
+    oracle = np.mean([calibration_error(logits, labels) for labels in drawn_labels])
+    assert chance_error(logits) == pytest.approx(oracle, rel=0.05)
 
 
 def test_scores_by_the_textbook():

@@ -287,7 +287,7 @@ def test_same_folder_same_bytes(smoke: Any, make_folder: Callable) -> None:
 def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable, auto_record: Result) -> None:
     content = auto_record.plain()
     for row in content["methods"].values():
-        row |= {"skip_share": None, "skip_accuracy_on": None, "skip_accuracy_off": None}
+        row |= {"skip_share": None, "skip_accuracy_on": None, "skip_accuracy_off": None, "calibration": None}
     plain = make_folder(Result.model_validate(content), name="plain")
     assert "Further measurements" not in read(plain).text
     content["methods"]["scl"] |= {

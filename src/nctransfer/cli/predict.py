@@ -32,11 +32,14 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_OR_FOLDER...", help="Images, or folders of them.")],
     *,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show in JSON.")] = 3,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Softmax of the logits as they are, without the run's temperature.")
+    ] = False,
     settings: dict[str, Any],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Predict the class of images with the model that a run chose."""
+    """Predict the class of images with the model that a run chose, with calibrated probabilities."""
     from ..errors import UsageError
     from ..export import find_exported, predict_exported
     from .progress import TerminalWatch
@@ -45,11 +48,11 @@ def predict(
         raise UsageError("--json and --csv exclude each other", remedy="choose one")
     device = settings.pop("device", "auto")
     if find_exported(run) is not None:
-        found = predict_exported(run, images, top=top, watch=TerminalWatch(), **settings)  # needs no torch
+        found = predict_exported(run, images, top=top, raw=raw, watch=TerminalWatch(), **settings)  # needs no torch
     else:
         from ..transfer import predict as predict_images
 
-        found = predict_images(run, images, top=top, device=device, watch=TerminalWatch(), **settings)
+        found = predict_images(run, images, top=top, raw=raw, device=device, watch=TerminalWatch(), **settings)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=1))
     elif as_csv:

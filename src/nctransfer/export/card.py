@@ -53,7 +53,7 @@ def model_card(folder: Path, manifest: dict[str, Any], report: ExportReport) -> 
         "",
         f"- Input `{manifest['input']}`: {manifest['input_type']}, of shape (batch, 3, {facts['size']}, {facts['size']}).",
         f"- Before: {facts['steps']}. Normalisation is inside the model.",
-        f"- Output `{manifest['output']}`: logits of shape (batch, {len(classes)}); softmax gives probabilities.",
+        f"- Output `{manifest['output']}`: logits of shape (batch, {len(classes)}); {_probabilities(manifest)}.",
         f"- `nctransfer predict {manifest['file']} photo.jpg` does all of this, without torch for an ONNX file.",
         "",
         "## Agreement with PyTorch",
@@ -66,6 +66,15 @@ def model_card(folder: Path, manifest: dict[str, Any], report: ExportReport) -> 
         "",
     ]
     return "\n".join(lines)
+
+
+def _probabilities(manifest: dict[str, Any]) -> str:
+    """How logits become probabilities."""
+    temperature = manifest.get("temperature")
+    if temperature is None:
+        return f"softmax gives probabilities, not calibrated ({manifest.get('calibration') or 'the run has no temperature'})"
+    how = manifest.get("calibration") or "of the run"
+    return f"softmax(logits / {temperature:.6g}) gives calibrated probabilities (the temperature is {how})"
 
 
 def _accuracy(record: Result, row: MethodRow) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..data import Preprocess
 from ..engine import Watch
 from ..errors import CheckpointError, SetupError
-from ..transfer import Prediction, decoding_of, predict_paths
+from ..transfer import Prediction, decoding_of, predict_paths, temperature_of
 
 __all__ = ["MANIFEST_FORMAT", "find_exported", "manifest_path", "open_session", "predict_exported"]
 
@@ -62,6 +62,7 @@ def predict_exported(
     top: int = 3,
     on_bad_image: str = "stop",
     pixel_limit: int | None = None,
+    raw: bool = False,
     watch: Watch | None = None,
 ) -> list[Prediction]:
     """Predict the class of images with an exported ONNX model.
@@ -69,7 +70,7 @@ def predict_exported(
     Args:
         model: The ``.onnx`` file that :func:`export_run` wrote, or its folder; the manifest lies beside it.
         images: Paths of images or of folders, which are searched whole.
-        top, on_bad_image, pixel_limit: As for :func:`nctransfer.predict`.
+        top, on_bad_image, pixel_limit, raw: As for :func:`nctransfer.predict`.
         watch: Receives progress.
 
     Raises:
@@ -81,10 +82,12 @@ def predict_exported(
     if path is None:
         raise CheckpointError("no exported ONNX model", where=str(model), remedy="make one: nctransfer export RUN")
     manifest = _manifest(path)
-    session = open_session(path)
+    session, watch = open_session(path), watch or Watch()
+    temperature, said = temperature_of(manifest, raw=raw)
+    watch.say(said)
     return predict_paths(
         images,
-        lambda pixels: _softmax(session.run([manifest["output"]], {manifest["input"]: pixels})[0]),
+        lambda pixels: _softmax(session.run([manifest["output"]], {manifest["input"]: pixels})[0] / temperature),
         _preprocess(manifest),
         decoding_of(manifest, pixel_limit),
         manifest["class_names"],

@@ -191,7 +191,18 @@ def _time(run: Runner, pixels: np.ndarray, batch: int) -> float:
 def _describe(
     settings: ExportSettings, manifest: dict[str, Any], preprocess: Preprocess, report: ExportReport, path: Path
 ) -> dict[str, Any]:
-    keep = ("arch", "value_ranges", "class_names", "data", "method", "unit", "pretrained_weights", "license")
+    keep = (
+        "arch",
+        "value_ranges",
+        "class_names",
+        "data",
+        "method",
+        "unit",
+        "pretrained_weights",
+        "license",
+        "temperature",
+        "calibration",
+    )
     environment = describe_environment()
     return {
         "format": MANIFEST_FORMAT,

@@ -10,7 +10,7 @@ from .linear_probe import DEFAULT_STRENGTHS, ChosenProbe, LinearProbe, choose_pr
 from .scoring import accuracy_interval, balanced_accuracy
 from .softmax_regression import Fit, SoftmaxRegression
 from .standardise import standardise
-from .temperature import Reliability, brier_score, calibration_error, fit_temperature, reliability
+from .temperature import Reliability, brier_score, calibration_error, chance_error, fit_temperature, reliability
 
 __all__ = [
     "DEFAULT_STRENGTHS",
@@ -28,6 +28,7 @@ __all__ = [
     "balanced_accuracy",
     "brier_score",
     "calibration_error",
+    "chance_error",
     "choose_probe",
     "cross_validate",
     "fit_deep",

@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from ..errors import DataError
 
-__all__ = ["Reliability", "brier_score", "calibration_error", "fit_temperature", "reliability"]
+__all__ = ["Reliability", "brier_score", "calibration_error", "chance_error", "fit_temperature", "reliability"]
 
 _COLDEST, _HOTTEST = 1e-2, 1e2
 _BINS = 15
 
 
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> float:
     """T > 0 that minimises the mean log-loss of softmax(logits / T) on images that the logits were not fitted to.
 
     The log-loss is convex in 1/T, so its slope is bisected to a relative width of 1e-6. T lies in [0.01, 100]: where all
@@ -29,6 +29,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Args:
         logits: Shape (N, K).
         labels: Integers in [0, K), shape (N,).
+        smoothing: Probability that each label is another class, all of these alike; above 0 it keeps T away from the
+            ends where all images are right.
 
     Raises:
         DataError: no row, or shapes that do not fit.
@@ -43,6 +45,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """
     logits, labels = _checked(logits, labels)
     picked = logits.gather(1, labels[:, None])[:, 0]
+    others = (logits.sum(1) - picked) / max(1, logits.shape[1] - 1)
+    picked = (1 - smoothing) * picked + smoothing * others
 
     def slope(inverse: float) -> float:
         """Derivative of the mean log-loss by 1/T."""
@@ -72,6 +76,25 @@ def calibration_error(logits: Tensor, labels: Tensor) -> float:
         0.5
     """
     return sum(part.count * abs(part.accuracy - part.confidence) for part in reliability(logits, labels)) / len(labels)
+
+
+def chance_error(logits: Tensor, *, draws: int = 200, seed: int = 0) -> float:
+    """Calibration error that perfectly calibrated logits (N, K) show on average, for N is finite; in [0, 1].
+
+    Labels are drawn from the probabilities themselves. What a measured error has above this is miscalibration.
+
+    Example:
+        >>> logits = torch.zeros(4000, 2)
+        >>> chance_error(logits[:40]) > 5 * chance_error(logits)
+        True
+    """
+    logits, _ = _checked(logits, torch.zeros(len(logits), dtype=torch.int64))
+    confidence = torch.softmax(logits, 1).max(1).values
+    place = (confidence * _BINS).ceil().clamp(1, _BINS).long() - 1
+    generator = torch.Generator().manual_seed(seed)
+    right = (torch.rand(draws, len(logits), generator=generator, dtype=torch.float64) < confidence).double()
+    gaps = torch.zeros(draws, _BINS, dtype=torch.float64).index_add_(1, place, right - confidence)
+    return float(gaps.abs().sum(1).mean()) / len(logits)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..runs import PretrainRecord, Result
 from .about import conditions_section, glossary_section, use_section
 from .blocks import Page, Section, Tile
+from .calibration import trust_section
 from .curves import curves_section, last, pretrain_headline, pretrain_tiles
 from .dataset import data_section
 from .footnotes import sentence
@@ -30,6 +31,7 @@ def tuning_page(source: Source, record: Result) -> Page:
         methods_section(record),
         layers_section(record),
         mistakes_section(source, record),
+        trust_section(record),
         trials_section(record),
         data_section(record, warnings_of(source)),
         use_section(source),

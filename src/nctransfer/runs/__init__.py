@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         MethodSummary,
         MetricFacts,
         Mistake,
+        ReliabilityBin,
         TrialRow,
         TuningEpoch,
     )
@@ -128,6 +129,7 @@ __all__ = lazy_front(
             "MethodSummary",
             "MetricFacts",
             "Mistake",
+            "ReliabilityBin",
             "TrialRow",
             "TuningEpoch",
         ],

@@ -22,6 +22,7 @@ __all__ = [
     "MethodSummary",
     "MetricFacts",
     "Mistake",
+    "ReliabilityBin",
     "TrialRow",
     "TuningEpoch",
 ]
@@ -168,14 +169,31 @@ class Mark(Record):
     dash: Text = Field(default="-", description="the line, as matplotlib names it")
 
 
-class Calibration(Record):
-    """Temperature scaling of the handed-over logits."""
+class ReliabilityBin(Record):
+    """A point of a reliability diagram: test images about which the model is about equally sure."""
 
-    temperature: Number = Field(description="logits are divided by it; fitted on images that chose nothing else")
+    images: Whole | None = Field(description="how many")
+    confidence: Number = Field(description="their largest probability, mean")
+    accuracy: Number = Field(description="fraction of them that it gets right")
+
+
+class Calibration(Record):
+    """Temperature scaling of a method's logits; the errors are those of the test images."""
+
+    temperature: Number = Field(
+        description="logits are divided by it; fitted on held-out images, see `images`; None: see `note`"
+    )
+    images: Whole | None = Field(default=None, description="held-out images that it was fitted on")
+    note: Text | None = Field(default=None, description="why there is no temperature")
     ece_before: Number = Field(default=None, description="expected calibration error, 0 to 1")
     ece_after: Number = Field(default=None, description="the same with the temperature")
+    ece_by_chance: Number = Field(
+        default=None, description="what perfectly calibrated probabilities would show on as many images, on average"
+    )
     brier_before: Number = Field(default=None, description="Brier score, 0 to 2")
     brier_after: Number = Field(default=None, description="the same with the temperature")
+    bins_before: tuple[ReliabilityBin, ...] = Field(default=(), description="reliability diagram, raw")
+    bins_after: tuple[ReliabilityBin, ...] = Field(default=(), description="the same with the temperature")
 
 
 class FrontierPoint(Record):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .opening import about_sides, open_data, seen_before
     from .plan import plan_run
     from .predict import predict
-    from .prediction import Prediction, decoding_of, predict_paths
+    from .prediction import Prediction, decoding_of, predict_paths, temperature_of
     from .protocol import PROTOCOLS, Protocol, get_protocol
     from .result import RunResult
     from .run import run_transfer
@@ -47,7 +47,7 @@ __all__ = lazy_front(
         "opening": ["about_sides", "open_data", "seen_before"],
         "plan": ["plan_run"],
         "predict": ["predict"],
-        "prediction": ["Prediction", "decoding_of", "predict_paths"],
+        "prediction": ["Prediction", "decoding_of", "predict_paths", "temperature_of"],
         "protocol": ["PROTOCOLS", "Protocol", "get_protocol"],
         "result": ["RunResult"],
         "run": ["run_transfer"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..runs import LayerRow
+from .calibrating import Held
 from .choose import Choice
 from .desk import Desk, reload_method, stored_method
 from .handover import save_classifier
@@ -41,7 +42,7 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     if f"again/{name}" in desk.ledger and path.is_file():
         return reload_method(bench, desk, f"again/{name}", choice, path)
     model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=weights, ends=desk.ends)
-    found = evaluate_method(bench, model, choice, outcome, before, tuned.held)
+    found = evaluate_method(bench, model, choice, outcome, before, Held(tuned.held, row.calibration))
     num = len(bench.bundle.train) + len(bench.bundle.validation)
     update = {field: getattr(row, field) for field in _KEPT}
     note = f"after training again on all {num} training and validation images; {row.test_accuracy:.1%} before"
@@ -49,7 +50,13 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     found.row = found.row.model_copy(update={**update, "why": why, "notes": {**found.row.notes, "test_accuracy": note}})
     if desk.is_main:
         save_classifier(
-            path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
+            path,
+            model,
+            bench.bundle,
+            learning_rate=choice.learning_rate,
+            logits=None,
+            fit=bench.settings.fit,
+            **found.calibration,
         )
     desk.ledger.once(f"again/{name}", lambda: stored_method(found))
     desk.done()

@@ -25,7 +25,7 @@ from ..errors import CheckpointError, DataError, UsageError
 from ..runs import Result, save_tensors
 from .handover import load_classifier
 from .methods import default_methods, find_method
-from .prediction import decoding_of
+from .prediction import decoding_of, temperature_of
 from .run import run_transfer
 from .settings import settings_from
 
@@ -163,18 +163,23 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Images) -> np.ndarray:
-        """Probabilities of shape (N, K), in the order of ``classes_``; each row sums to 1."""
+        """Calibrated probabilities of shape (N, K), in the order of ``classes_``; each row sums to 1.
+
+        The logits are divided by the temperature that was fitted on images held out of training, where there were enough.
+        """
         check_is_fitted(self, "model_")
         images = _images(X)
         runtime = Runtime(self.device)
         model, decoding = self.model_.to(runtime.device), decoding_of(self._manifest)
+        temperature = temperature_of(self._manifest)[0]
         found = []
         for start in range(0, len(images), _BATCH):
             pixels = torch.stack(
                 [self._preprocess.pixels(_opened(image, decoding)) for image in images[start : start + _BATCH]]
             )
             with torch.inference_mode():
-                found.append(model(pixels.to(runtime.device)).double().softmax(1).cpu().numpy())
+                logits = model(pixels.to(runtime.device)).double()
+                found.append((logits / temperature).softmax(1).cpu().numpy())
         return np.concatenate(found)
 
     def predict(self, X: Images) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..engine import Runtime, Watch
 from .handover import load_classifier
-from .prediction import Prediction, decoding_of, predict_paths
+from .prediction import Prediction, decoding_of, predict_paths, temperature_of
 
 __all__ = ["predict"]
 
@@ -24,6 +24,7 @@ def predict(
     device: str = "auto",
     on_bad_image: str = "stop",
     pixel_limit: int | None = None,
+    raw: bool = False,
     module: nn.Module | None = None,
     watch: Watch | None = None,
 ) -> list[Prediction]:
@@ -37,6 +38,8 @@ def predict(
         on_bad_image: ``stop`` names all images that cannot be read in one error; ``skip`` names them to ``watch`` and
             leaves them out.
         pixel_limit: Most pixels of an image; Pillow's own limit where None.
+        raw: Give the softmax of the logits as they are; otherwise they are first divided by the temperature that was
+            fitted on held-out images, where the run has one.
         module: The network, where the run's was passed as an ``nn.Module``.
         watch: Receives progress.
 
@@ -44,13 +47,16 @@ def predict(
         DataError: a path is missing, a folder holds no image, or images cannot be read (all are named).
         CheckpointError: the model is missing or altered.
     """
-    runtime = Runtime(device)
+    runtime, watch = Runtime(device), watch or Watch()
     model, preprocess, manifest = load_classifier(run, module=module)
+    temperature, said = temperature_of(manifest, raw=raw)
+    watch.say(said)
     model.to(runtime.device)
 
     def classify(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return model(torch.from_numpy(pixels).to(runtime.device)).float().softmax(1).cpu().numpy()
+            logits = model(torch.from_numpy(pixels).to(runtime.device)).float()
+            return (logits / temperature).softmax(1).cpu().numpy()
 
     return predict_paths(
         images,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,9 @@ import numpy as np
 
 from ..data import Decoding, Preprocess, find_images, read_image, shown
 from ..engine import Watch
-from ..errors import DataError, UsageError
+from ..errors import CheckpointError, DataError, UsageError
 
-__all__ = ["Prediction", "decoding_of", "predict_paths"]
+__all__ = ["Prediction", "decoding_of", "predict_paths", "temperature_of"]
 
 _BATCH = 64
 
@@ -46,6 +47,38 @@ def decoding_of(manifest: Mapping[str, Any], pixel_limit: int | None = None) -> 
         raise UsageError(f"the pixel limit must be at least 1, got {pixel_limit}", where="--pixel-limit")
     ranges = manifest.get("value_ranges") or {}
     return Decoding(pixel_limit, {kind: (low, high) for kind, (low, high) in ranges.items()})
+
+
+def temperature_of(manifest: Mapping[str, Any], *, raw: bool = False) -> tuple[float, str]:
+    """What logits are divided by before they become probabilities, by a model's manifest, and a sentence on it.
+
+    Raises:
+        CheckpointError: the manifest's temperature is no positive number.
+
+    Example:
+        >>> temperature_of({"temperature": 1.3, "calibration": "fitted on 60 held-out images"})
+        (1.3, 'probabilities are calibrated: temperature 1.3, fitted on 60 held-out images (--raw: without it)')
+        >>> temperature_of({"temperature": 1.3}, raw=True)
+        (1.0, 'probabilities are raw: the temperature of 1.3 is left out')
+        >>> temperature_of({})
+        (1.0, 'probabilities are not calibrated: the run has no temperature')
+    """
+    found = manifest.get("temperature")
+    if found is None:
+        return 1.0, f"probabilities are not calibrated: {manifest.get('calibration') or 'the run has no temperature'}"
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found < math.inf:
+        raise CheckpointError(
+            f"the manifest's temperature must be a positive number, got {found!r}",
+            where="temperature",
+            remedy="restore the manifest, or tune again",
+        )
+    if raw:
+        return 1.0, f"probabilities are raw: the temperature of {found:.3g} is left out"
+    return (
+        float(found),
+        f"probabilities are calibrated: temperature {found:.3g}, {manifest.get('calibration') or 'of the run'} "
+        "(--raw: without it)",
+    )
 
 
 def predict_paths(

@@ -213,7 +213,13 @@ def _method(
     if desk.is_main:
         # The weights first: a step that stands in the ledger has everything it needs on the disk.
         save_classifier(
-            path, model, bench.bundle, learning_rate=choice.learning_rate, logits=None, fit=bench.settings.fit
+            path,
+            model,
+            bench.bundle,
+            learning_rate=choice.learning_rate,
+            logits=None,
+            fit=bench.settings.fit,
+            **tuned.calibration,
         )
     desk.ledger.once(f"method/{name}", lambda: stored_method(tuned))
     desk.done()
@@ -271,7 +277,7 @@ def _conclude(
 
 def _mistakes(winner: Tuned, bench: Workbench, folder: Path) -> tuple[Mistake, ...]:
     """The most confident errors on the test split, with thumbnails."""
-    probabilities = winner.logits.softmax(1)
+    probabilities = (winner.logits.double() / (winner.calibration["temperature"] or 1.0)).softmax(1)
     confidence, predicted = probabilities.max(1)
     wrong = (predicted != winner.labels).nonzero().flatten()
     order = wrong[confidence[wrong].argsort(descending=True, stable=True)][:_MISTAKES]

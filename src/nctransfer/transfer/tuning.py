@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from ..engine import Batches
 from ..probes import accuracy_interval, balanced_accuracy
 from ..runs import LayerAfter, LayerRow, MethodRow, TuningEpoch
+from .calibrating import Held, judge_calibration
 from .choose import Choice, validation_accuracy, validation_logits
 from .cost import measure_cost
 from .evaluate import run_split
@@ -48,9 +50,17 @@ class Tuned:
     labels: torch.Tensor
     held: torch.Tensor
 
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """What the manifest of the weights says of the temperature."""
+        found = self.row.calibration
+        if found is None or found.temperature is None:
+            return {"temperature": None, "calibration": found.note if found else None}
+        return {"temperature": found.temperature, "calibration": f"fitted on {found.images} held-out images"}
 
-def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, FitOutcome, torch.Tensor]:
-    """A method that fits its classifier in closed form, and its held-out predictions (see `Tuned.held`)."""
+
+def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, FitOutcome, Held]:
+    """A method that fits its classifier in closed form, and what it says of images that it did not see."""
     started = time.perf_counter()
     with bench.watch.stage(method.title):
         model = bench.start.fitted(method)
@@ -58,7 +68,7 @@ def fit_probe(bench: Workbench, method: TuningMethod) -> tuple[TunedNetwork, Fit
     logits = bench.probing.validation_logits(found)
     accuracy = float((logits.argmax(1) == bench.validation_features.labels).double().mean())
     history: list[dict[str, float | int | None]] = [{"epoch": 0, "train_loss": None, "val_accuracy": accuracy}]
-    held = torch.where(found.held, found.held_logits.argmax(1), -1)
+    held = Held.of(found.held_logits, bench.probing.labels, bench.bundle.class_names)
     return model, FitOutcome(0, accuracy, history, time.perf_counter() - started, 0), held
 
 
@@ -139,15 +149,13 @@ def evaluate_method(
     choice: Choice,
     outcome: FitOutcome,
     before: LayerRow,
-    held: torch.Tensor | None = None,
+    held: Held | None = None,
 ) -> Tuned:
     """Test accuracy, collapse and cost of a tuned model. The test split is read here and nowhere else.
 
-    ``held`` (see `Tuned.held`) is taken on the validation images where it is not given.
+    ``held`` is taken on the validation images where it is not given.
     """
-    if held is None:
-        judged, _, _ = run_split(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
-        held = torch.cat([torch.full((len(bench.bundle.train),), -1), judged.argmax(1)])
+    held = held or _held(bench, model)
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
         logits, labels, _ = run_split(
             model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance
@@ -190,13 +198,22 @@ def evaluate_method(
         mixture=dict(outcome.weights),
         best_epoch=outcome.best_epoch,
         history=tuple(TuningEpoch.model_validate(epoch) for epoch in outcome.history),
+        calibration=judge_calibration(held.calibration, logits, labels) if held.calibration else None,
         skip_share=skips.get("skip_share"),
         skip_accuracy_on=skips.get("skip_accuracy_on"),
         skip_accuracy_off=skips.get("skip_accuracy_off"),
         **cost,
     )
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
-    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held)
+    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes)
+
+
+def _held(bench: Workbench, model: TunedNetwork) -> Held:
+    """What a model says of the validation images, which its training did not see."""
+    judged, labels, _ = run_split(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
+    unseen = torch.full((len(bench.bundle.train), bench.num_classes), torch.nan)
+    everyone = torch.cat([torch.zeros(len(unseen), dtype=torch.int64), labels])
+    return Held.of(torch.cat([unseen, judged.float()]), everyone, bench.bundle.class_names)
 
 
 def _notes(before: LayerRow, after: LayerRow) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""The temperature of a finished method: fitted on images that its fit did not see, judged on the test images."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from ..probes import brier_score, calibration_error, chance_error, fit_temperature, reliability
+from ..runs import Calibration, ReliabilityBin
+
+__all__ = ["FEWEST", "Held", "fit_calibration", "judge_calibration"]
+
+FEWEST = 10
+"""Held-out images below which no temperature is fitted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """What a fit says of images that it did not see.
+
+    Attributes:
+        classes: For each training, then each validation image, the predicted class; −1 where no fit left the image out.
+        calibration: The temperature, not judged yet.
+    """
+
+    classes: Tensor
+    calibration: Calibration | None
+
+    @classmethod
+    def of(cls, logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Held:
+        """From logits ``(N, K)``, NaN in the rows of images that no fit left out, and labels ``(N,)``."""
+        known = torch.isfinite(logits).all(1)
+        classes = torch.where(known, torch.nan_to_num(logits).argmax(1), -1)
+        return cls(classes, fit_calibration(logits[known], labels[known], names))
+
+
+def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Calibration:
+    """The temperature of held-out logits ``(N, K)``, or the reason why there is none.
+
+    The labels are smoothed by 1/(N + 2) (Platt's rule of succession), so that a few images that are all right do not
+    make the model infinitely sure.
+
+    Example:
+        >>> fit_calibration(torch.eye(2).repeat(10, 1), torch.zeros(20, dtype=torch.int64), ("cat", "dog")).note
+        'all 20 held-out images are of class cat'
+    """
+    count = len(labels)
+    if count < FEWEST:
+        why = f"only {count} held-out image{'s' * (count != 1)}, and a temperature needs {FEWEST}"
+        return Calibration(temperature=None, images=count, note=why)
+    if len(labels.unique()) < 2:
+        return Calibration(
+            temperature=None, images=count, note=f"all {count} held-out images are of class {names[int(labels[0])]}"
+        )
+    return Calibration(temperature=fit_temperature(logits, labels, smoothing=1.0 / (count + 2)), images=count)
+
+
+def judge_calibration(found: Calibration, logits: Tensor, labels: Tensor) -> Calibration:
+    """The same with the errors of the test logits ``(N, K)``, raw and divided by the temperature."""
+    cooled = logits.double() / (found.temperature or 1.0)
+    return found.model_copy(
+        update={
+            "ece_before": calibration_error(logits, labels),
+            "ece_after": calibration_error(cooled, labels),
+            "ece_by_chance": chance_error(cooled),
+            "brier_before": brier_score(logits, labels),
+            "brier_after": brier_score(cooled, labels),
+            "bins_before": _bins(logits, labels),
+            "bins_after": _bins(cooled, labels),
+        }
+    )
+
+
+def _bins(logits: Tensor, labels: Tensor) -> tuple[ReliabilityBin, ...]:
+    return tuple(
+        ReliabilityBin(images=part.count, confidence=part.confidence, accuracy=part.accuracy)
+        for part in reliability(logits, labels)
+    )
