@@ -35,12 +35,6 @@ _GLOSSARY = {
     "Penultimate": "The last features before the classifier.",
     "95\u00a0% interval": "The range in which the accuracy on many more such images would plausibly lie. Where two "
     "intervals overlap, the order of two methods may be luck.",
-    "Calibration error": "How far the model's confidence is from how often it is right, averaged over images in groups of "
-    "like confidence (ECE, 15 groups). 0\u00a0% is perfect.",
-    "Brier score": "Squared distance of the probabilities from the truth, summed over classes and averaged over images: 0 "
-    "is perfect, 2 the worst.",
-    "Temperature": "One number by which the model's outputs are divided before they become probabilities. Above 1 it makes "
-    "the model less sure, below 1 surer; it never changes which class is named.",
     "Balanced accuracy": "The accuracy of each class, averaged over classes, so that rare classes count as much as "
     "common ones.",
 }

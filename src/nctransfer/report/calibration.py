@@ -13,7 +13,16 @@ from .headline import best_method
 from .svg import ACCENT, INK, MUTED, PAPER, draw, percentages
 from .text import count, percent, significant
 
-__all__ = ["trust_section"]
+__all__ = ["CALIBRATION_TERMS", "trust_section"]
+
+CALIBRATION_TERMS = {
+    "Calibration error": "How far the model's confidence is from how often it is right, averaged over images in groups of "
+    "like confidence (ECE, 15 groups). 0\u00a0% is perfect.",
+    "Brier score": "Squared distance of the probabilities from the truth, summed over classes and averaged over images: 0 "
+    "is perfect, 2 the worst.",
+    "Temperature": "One number by which the model's outputs are divided before they become probabilities. Above 1 it makes "
+    "the model less sure, below 1 surer; it never changes which class is named.",
+}
 
 
 def trust_section(record: Result) -> Section:

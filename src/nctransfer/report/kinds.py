@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..runs import PretrainRecord, Result
 from .about import conditions_section, glossary_section, use_section
 from .blocks import Page, Section, Tile
-from .calibration import trust_section
+from .calibration import CALIBRATION_TERMS, trust_section
 from .curves import curves_section, last, pretrain_headline, pretrain_tiles
 from .dataset import data_section
 from .footnotes import sentence
@@ -81,6 +81,8 @@ def pretrain_page(source: Source, record: PretrainRecord) -> Page:
 def _more_terms(record: Result) -> dict[str, str]:
     """The methods and metrics of this run that the glossary does not know, in their own words."""
     terms = {row.title: f"What learns: {row.tunes}." for row in record.methods.values() if row.title and row.tunes}
+    if record.best is not None and record.best.calibration is not None:
+        terms |= CALIBRATION_TERMS
     return terms | {facts.title: sentence(facts.meaning) for facts in record.metrics.values() if facts.meaning}
 
 
