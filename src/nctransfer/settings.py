@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from .errors import UsageError, near_names
 
-__all__ = ["GIB", "OptionFacts", "Settings", "TableSettings", "build", "choices", "facts_of", "option"]
+__all__ = ["GIB", "DataSettings", "OptionFacts", "Settings", "TableSettings", "build", "choices", "facts_of", "option"]
 
 GIB = 1 << 30
 
@@ -103,6 +103,80 @@ class TableSettings(Settings):
     def columns(self) -> dict[str, Any]:
         """The arguments of :func:`nctransfer.data.open_dataset` that these settings hold, where they are given."""
         return {name: value for name in TableSettings.model_fields if (value := getattr(self, name)) is not None}
+
+
+class DataSettings(TableSettings):
+    """The settings of every verb that reads images through a pretrained network: how they are opened, split and fitted."""
+
+    image_size: int | None = Field(
+        None,
+        ge=8,
+        le=4096,
+        description="Side of the input in pixels; the network's own if left out.",
+        json_schema_extra=option("Network"),
+    )
+    validation_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of the training images held out for validation where the data has no such split.",
+        json_schema_extra=option("Data"),
+    )
+    test_fraction: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of all images held out for testing where the data has no such split.",
+        json_schema_extra=option("Data"),
+    )
+    on_bad_image: Literal["stop", "skip"] = Field(
+        "stop", description="Whether unreadable images stop the run or are skipped.", json_schema_extra=option("Data")
+    )
+    skip_limit: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Largest fraction of unreadable images that may be skipped.",
+        json_schema_extra=option("Data"),
+    )
+    pixel_limit: int | None = Field(
+        None,
+        ge=1,
+        description="Most pixels of an image; Pillow's limit, 89,478,485, if left out.",
+        json_schema_extra=option("Data"),
+    )
+    image_range: str = Field(
+        "auto",
+        description="Values of 16-bit, 32-bit and floating-point images that become 0 and 255: auto, or LOW,HIGH.",
+        json_schema_extra=option("Data"),
+    )
+    fit: Literal["crop", "squish", "pad"] = Field(
+        "crop",
+        description="Images that are not square: crop the ends of the longer side, squish it, or pad the shorter one.",
+        json_schema_extra=option("Data"),
+    )
+    download: bool = Field(
+        True, description="Download named data sets that are not here.", json_schema_extra=option("Data")
+    )
+    num_workers: int = Field(
+        0,
+        ge=0,
+        description="Processes that decode images that do not fit into memory.",
+        json_schema_extra=option("Machine"),
+    )
+    feature_cache: bool = Field(
+        True,
+        description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
+        json_schema_extra=option("Machine"),
+    )
+    device: str = Field(
+        "auto", description="Device: auto, cpu, cuda, cuda:N or mps.", json_schema_extra=option("Machine")
+    )
+
+    @field_validator("image_range", mode="before")
+    @classmethod
+    def _range(cls, value: Any) -> Any:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 Model = TypeVar("Model", bound=Settings)

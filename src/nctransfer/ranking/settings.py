@@ -9,23 +9,19 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from ..errors import UsageError
-from ..settings import TableSettings, build, option
+from ..settings import DataSettings, build, option
 from ..transfer import METHOD_NAMES, TransferSettings, find_method, settings_from
 
 __all__ = ["SHARED", "RankSettings", "rank_settings", "seconds_of"]
 
 NETWORK, DATA, RANKING, MACHINE = (option(panel) for panel in ("Network", "Data", "Ranking", "Machine"))
-SHARED = (
-    "data", "image_size", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit", "pixel_limit", "image_range",
-    *TableSettings.model_fields,
-    "fit", "download", "limit", "epochs", "methods", "num_workers", "feature_cache", "seed", "device", "precision",
-)  # fmt: skip
+SHARED = ("data", "limit", "epochs", "methods", "seed", "precision", *DataSettings.model_fields)
 """Fields that mean the same in the settings of `auto`."""
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-class RankSettings(TableSettings):
+class RankSettings(DataSettings):
     """Settings of `rank`."""
 
     verb: ClassVar[str] = "rank"
@@ -46,13 +42,6 @@ class RankSettings(TableSettings):
     weights: Literal["random"] | None = Field(
         None, description="'random' for untrained networks, as a control.", json_schema_extra=NETWORK
     )
-    image_size: int | None = Field(
-        None,
-        ge=8,
-        le=4096,
-        description="Side of the input in pixels; each network's own if left out.",
-        json_schema_extra=NETWORK,
-    )
     known: str | None = Field(
         None,
         description="CSV file with columns model and accuracy, such as ImageNet top-1: breaks ties and is shown.",
@@ -61,47 +50,6 @@ class RankSettings(TableSettings):
     limit: int = Field(
         2000, ge=8, description="Most training and validation images to rank on.", json_schema_extra=DATA
     )
-    validation_fraction: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="Fraction of the training images held out where the data has no such split.",
-        json_schema_extra=DATA,
-    )
-    test_fraction: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="Fraction of all images held out for testing where the data has no such split.",
-        json_schema_extra=DATA,
-    )
-    on_bad_image: Literal["stop", "skip"] = Field(
-        "stop", description="Whether unreadable images stop the run or are skipped.", json_schema_extra=DATA
-    )
-    skip_limit: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Largest fraction of unreadable images that may be skipped.",
-        json_schema_extra=DATA,
-    )
-    pixel_limit: int | None = Field(
-        None,
-        ge=1,
-        description="Most pixels of an image; Pillow's limit, 89,478,485, if left out.",
-        json_schema_extra=DATA,
-    )
-    image_range: str = Field(
-        "auto",
-        description="Values of 16-bit, 32-bit and floating-point images that become 0 and 255: auto, or LOW,HIGH.",
-        json_schema_extra=DATA,
-    )
-    fit: Literal["crop", "squish", "pad"] = Field(
-        "crop",
-        description="Images that are not square: crop the ends of the longer side, squish it, or pad the shorter one.",
-        json_schema_extra=DATA,
-    )
-    download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
     budget: float | None = Field(
         None,
         gt=0,
@@ -128,16 +76,7 @@ class RankSettings(TableSettings):
     epochs: int | None = Field(
         None, ge=1, description="Passes of --validate over the training images.", json_schema_extra=RANKING
     )
-    num_workers: int = Field(
-        0, ge=0, description="Processes that decode images that do not fit into memory.", json_schema_extra=MACHINE
-    )
-    feature_cache: bool = Field(
-        True,
-        description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
-        json_schema_extra=MACHINE,
-    )
     seed: int = Field(0, ge=0, description="Seed of splits, folds and permutations.", json_schema_extra=MACHINE)
-    device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:N or mps.", json_schema_extra=MACHINE)
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="Precision of the forward pass.", json_schema_extra=MACHINE
     )

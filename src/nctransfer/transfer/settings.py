@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ..settings import TableSettings, build, option
+from ..settings import DataSettings, build, option
 from .methods import TuningMethod, default_methods, find_method, method_names
 
 __all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
@@ -20,7 +20,7 @@ FREE_SETTINGS = ("num_workers", "device", "trackers")
 NETWORK, DATA, TUNING, MACHINE = (option(panel) for panel in ("Network", "Data", "Tuning", "Machine"))
 
 
-class TransferSettings(TableSettings):
+class TransferSettings(DataSettings):
     """Settings of `auto`, `probe` and `tune`; rates, layers and stopping points left out are chosen on validation."""
 
     verb: ClassVar[str] = "auto"
@@ -45,57 +45,9 @@ class TransferSettings(TableSettings):
         description="Layers to measure and to consider for tuning, separated by commas, or 'all'; all if left out.",
         json_schema_extra=NETWORK,
     )
-    image_size: int | None = Field(
-        None,
-        ge=8,
-        le=4096,
-        description="Side of the input in pixels; the network's own if left out.",
-        json_schema_extra=NETWORK,
-    )
     limit: int | None = Field(
         None, ge=2, description="Use at most this many training and validation images.", json_schema_extra=DATA
     )
-    validation_fraction: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="Fraction of the training images held out for validation where the data has no such split.",
-        json_schema_extra=DATA,
-    )
-    test_fraction: float = Field(
-        0.2,
-        gt=0,
-        lt=1,
-        description="Fraction of all images held out for testing where the data has no such split.",
-        json_schema_extra=DATA,
-    )
-    on_bad_image: Literal["stop", "skip"] = Field(
-        "stop", description="Whether unreadable images stop the run or are skipped.", json_schema_extra=DATA
-    )
-    skip_limit: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Largest fraction of unreadable images that may be skipped.",
-        json_schema_extra=DATA,
-    )
-    pixel_limit: int | None = Field(
-        None,
-        ge=1,
-        description="Most pixels of an image; Pillow's limit, 89,478,485, if left out.",
-        json_schema_extra=DATA,
-    )
-    image_range: str = Field(
-        "auto",
-        description="Values of 16-bit, 32-bit and floating-point images that become 0 and 255: auto, or LOW,HIGH.",
-        json_schema_extra=DATA,
-    )
-    fit: Literal["crop", "squish", "pad"] = Field(
-        "crop",
-        description="Images that are not square: crop the ends of the longer side, squish it, or pad the shorter one.",
-        json_schema_extra=DATA,
-    )
-    download: bool = Field(True, description="Download named data sets that are not here.", json_schema_extra=DATA)
     methods: tuple[str, ...] = Field(
         default_methods(),
         description="Tuning methods to compare, separated by commas; lora and loha are tuned where they are named.",
@@ -144,20 +96,9 @@ class TransferSettings(TableSettings):
         description="Send the epochs of tuning to tensorboard, wandb or mlflow as well; repeatable.",
         json_schema_extra=option("Machine", flag="tracker", repeat=True),
     )
-    num_workers: int = Field(
-        0,
-        ge=0,
-        description="Processes that decode images that do not fit into memory.",
-        json_schema_extra=MACHINE,
-    )
     cache: bool = Field(
         True,
         description="Compute the frozen part once where no augmentation is asked for.",
-        json_schema_extra=MACHINE,
-    )
-    feature_cache: bool = Field(
-        True,
-        description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
         json_schema_extra=MACHINE,
     )
     step_cost: bool = Field(
@@ -168,7 +109,6 @@ class TransferSettings(TableSettings):
     seed: int = Field(
         0, ge=0, description="Seed of splits, order, augmentation and initialisation.", json_schema_extra=MACHINE
     )
-    device: str = Field("auto", description="Device: auto, cpu, cuda, cuda:N or mps.", json_schema_extra=MACHINE)
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="Precision of the forward and backward pass.", json_schema_extra=MACHINE
     )
@@ -189,11 +129,6 @@ class TransferSettings(TableSettings):
         for name in value:
             find_method(name)
         return value
-
-    @field_validator("image_range", mode="before")
-    @classmethod
-    def _range(cls, value: Any) -> Any:
-        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
     @field_validator("augment", mode="before")
     @classmethod
