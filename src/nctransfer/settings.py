@@ -76,7 +76,7 @@ class Settings(BaseModel):
 
 
 class TableSettings(Settings):
-    """The settings of every verb that opens DATA: columns of a table."""
+    """The settings of every verb that opens DATA: columns of a table, and groups."""
 
     image_column: str | None = Field(
         None,
@@ -97,6 +97,11 @@ class TableSettings(Settings):
         None,
         description="Column of a table that says which images belong together, such as the patient; guessed if left out, "
         "'none' for none.",
+        json_schema_extra=option("Data"),
+    )
+    group_pattern: str | None = Field(
+        None,
+        description="Regular expression on the path of an image, whose match says which images belong together.",
         json_schema_extra=option("Data"),
     )
 

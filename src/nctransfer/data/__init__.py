@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .opening import check_same_place, open_dataset
     from .order import batch_rows, random_order
     from .preprocess import Preprocess
-    from .splits import DataBundle, ImageSplit
+    from .splits import DataBundle, ImageSplit, joined_groups
 
 __all__ = lazy_front(
     __name__,
@@ -44,6 +44,6 @@ __all__ = lazy_front(
         "order": ["batch_rows", "random_order"],
         "preprocess": ["Preprocess"],
         "checks": ["write_skipped"],
-        "splits": ["DataBundle", "ImageSplit"],
+        "splits": ["DataBundle", "ImageSplit", "joined_groups"],
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from .checks import Findings, check_images, drop_bad, find_duplicates, summarise
 from .classes import unify_classes
 from .depth import parse_range, ranges_of_splits
 from .fingerprint import fingerprint_of
+from .grouped import check_apart, groups_by_pattern
 from .images import Decoding
+from .kin import notes_on_groups, report_of_groups
 from .notes import data_notes
 from .parquet import ParquetSource
-from .sources import Found
+from .sources import FileSource, Found
 from .splits import DataBundle, ImageSplit, draw_splits, keep_to
 
 __all__ = ["bundle_of", "limited", "splits_as_found"]
@@ -34,19 +37,26 @@ def bundle_of(
     pixel_limit: int | None = None,
     image_range: str = "auto",
     check: bool = True,
+    group_pattern: str | None = None,
 ) -> DataBundle:
     """The bundle of what was found; arguments as for :func:`~nctransfer.data.open_dataset`."""
     decoding = Decoding(_checked_limit(pixel_limit), parse_range(image_range))
-    given = splits_as_found(found)
+    given = splits_as_found(found, group_pattern)
+    check_apart({name: split.groups for name, split in given.items()}, found.place)
     class_names = given["train"].class_names
-    splits, drawn = draw_splits(
-        given,
+    draw = partial(
+        draw_splits,
         seed=seed,
         limit=limit,
         validation_fraction=validation_fraction,
         test_fraction=test_fraction,
         place=found.place,
     )
+    splits, drawn = draw(given)
+    grouping = None
+    if any(split.groups is not None for split in given.values()):
+        by_images = draw({name: split.without_groups() for name, split in given.items()})[0]
+        grouping = report_of_groups(splits, by_images, drawn, given["train"].groups)
     for split in splits.values():
         if isinstance(split.source, ParquetSource):
             split.source.gather(split.indices)
@@ -78,8 +88,12 @@ def bundle_of(
         },
         "skipped": found.skipped,
         "value_ranges": {kind: list(ends) for kind, ends in decoding.value_ranges.items()},
-        "notes": found.notes + data_notes(report, drawn, seed, splits, findings, decoding),
+        "notes": found.notes
+        + data_notes(report, drawn, seed, splits, findings, decoding)
+        + notes_on_groups(grouping, splits, drawn),
     }
+    if grouping is not None:
+        report["groups"] = grouping
     return DataBundle(
         found.name,
         class_names,
@@ -91,11 +105,24 @@ def bundle_of(
     )
 
 
-def splits_as_found(found: Found) -> dict[str, ImageSplit]:
-    """The given splits whole, with one list of classes."""
+def splits_as_found(found: Found, group_pattern: str | None = None) -> dict[str, ImageSplit]:
+    """The given splits whole, with one list of classes, and the groups of the source or of a pattern on its paths."""
     class_names, labels = unify_classes(found)
+    groups = found.groups
+    if group_pattern is not None:
+        without = [split for split, source in found.sources.items() if not isinstance(source, FileSource)]
+        if without:
+            raise UsageError(
+                "a pattern needs images that are files, each with its path",
+                where="--group-pattern",
+                remedy="leave it out, or name a column with --group-column",
+            )
+        groups = {
+            split: groups_by_pattern([source.identity(row) for row in range(len(source.labels))], group_pattern)
+            for split, source in found.sources.items()
+        }
     return {
-        split: ImageSplit(source, np.arange(len(source.labels)), labels[split], class_names)
+        split: ImageSplit(source, np.arange(len(source.labels)), labels[split], class_names, groups.get(split))
         for split, source in found.sources.items()
     }
 

@@ -131,6 +131,8 @@ def _entries(split: ImageSplit) -> list[str]:
             except OSError:
                 size = "missing"
         entries.append(f"{split.source.identity(index)}\t{size}")
+    if split.groups is not None:
+        entries = [f"{entry}\t{group}" for entry, group in zip(entries, split.groups, strict=True)]
     return entries
 
 

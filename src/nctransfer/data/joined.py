@@ -9,7 +9,7 @@ from PIL import Image
 
 from .images import Decoding, DeepPixels
 from .sources import Source
-from .splits import DataBundle, ImageSplit, hold_out
+from .splits import DataBundle, ImageSplit, hold_out, joined_groups
 
 __all__ = ["redraw_validation"]
 
@@ -31,7 +31,7 @@ def redraw_validation(bundle: DataBundle, fraction: float = 0.2, seed: int = 0) 
     """
     parts = (bundle.train, bundle.validation)
     labels = np.concatenate([part.labels for part in parts])
-    whole = ImageSplit(_Joined(parts), np.arange(len(labels)), labels, bundle.class_names)
+    whole = ImageSplit(_Joined(parts), np.arange(len(labels)), labels, bundle.class_names, joined_groups(parts))
     train, validation = hold_out(whole, fraction, seed, 1, keep=1)
     splits = {"train": train, "validation": validation, "test": bundle.test}
     report = {

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from .bundling import bundle_of, limited
+from .grouped import groups_of_caller
 from .hub import find_loaded, is_hub_object
 from .labels import Labels, named_labels
 from .sources import ArraySource, FileSource, Found, Source
@@ -29,6 +30,7 @@ def bundle_from_arrays(
     validation: tuple[np.ndarray, Any] | None = None,
     test: tuple[np.ndarray, Any] | None = None,
     name: str = "arrays",
+    groups: Any = None,
     **settings: Any,
 ) -> DataBundle:
     """A data set from arrays in memory.
@@ -39,6 +41,7 @@ def bundle_from_arrays(
         class_names: K names in the order of the numbers; by default the labels' own.
         validation, test: Further (images, labels); drawn from ``images`` where missing.
         name: Short name of the data set.
+        groups: What each of ``images`` belongs to (a patient, a video), shape (N,); no draw tears a group apart.
         settings: As for :func:`~nctransfer.data.open_dataset`.
 
     Raises:
@@ -56,7 +59,7 @@ def bundle_from_arrays(
         if pair is not None
     }
     given = {split: (source, source.found) for split, source in sources.items()}
-    return bundle_of(_found(given, name, "arrays"), **settings)
+    return bundle_of(_found(given, name, "arrays", groups), **settings)
 
 
 def bundle_from_files(
@@ -66,6 +69,7 @@ def bundle_from_files(
     *,
     test: tuple[Sequence[str | Path], Any] | None = None,
     name: str = "files",
+    groups: Any = None,
     **settings: Any,
 ) -> DataBundle:
     """A data set from paths of image files and their labels.
@@ -76,6 +80,7 @@ def bundle_from_files(
         class_names: K names in the order of the numbers; by default the labels' own.
         test: Further (paths, labels); drawn from ``paths`` where missing.
         name: Short name of the data set.
+        groups: What each of ``paths`` belongs to (a patient, a video), shape (N,); no draw tears a group apart.
         settings: As for :func:`~nctransfer.data.open_dataset`.
 
     Raises:
@@ -85,7 +90,7 @@ def bundle_from_files(
         split: _files(files, numbers, class_names, split)
         for split, (files, numbers) in {"train": (paths, labels), **({"test": test} if test else {})}.items()
     }
-    return bundle_of(_found(given, name, "files"), **settings)
+    return bundle_of(_found(given, name, "files", groups), **settings)
 
 
 def _files(paths: Sequence[str | Path], labels: Any, class_names: Any, split: str) -> tuple[FileSource, Labels]:
@@ -143,6 +148,13 @@ def bundle_from_object(data: Any, **settings: Any) -> DataBundle:
         UsageError: a setting comes too late for a bundle.
         DataError: the object is of no known kind, or its data cannot be used.
     """
+    named = [key for key in ("image_column", "label_column", "split_column", "group_column") if settings.pop(key, None)]
+    if named:
+        raise UsageError(
+            f"`{named[0]}` names a column, and the data are no table",
+            where="data",
+            remedy="pass the path of a table, or groups=... to bundle_from_arrays or bundle_from_files",
+        )
     if isinstance(data, DataBundle):
         return _narrowed(data, settings)
     if is_hub_object(data):
@@ -160,7 +172,7 @@ def bundle_from_object(data: Any, **settings: Any) -> DataBundle:
 
 
 def _narrowed(bundle: DataBundle, settings: dict[str, Any]) -> DataBundle:
-    for key in ("validation_fraction", "test_fraction"):
+    for key in ("validation_fraction", "test_fraction", "group_pattern"):
         if settings.get(key) is not None:
             raise UsageError(
                 f"`{key}` comes too late: the splits of a bundle are drawn",
@@ -183,7 +195,7 @@ def _by_split(data: Mapping[Any, Any]) -> tuple[Any, ...]:
     return found.get("train"), found.get("validation"), found.get("test")
 
 
-def _found(given: Mapping[str, tuple[Source, Labels]], name: str, kind: str) -> Found:
+def _found(given: Mapping[str, tuple[Source, Labels]], name: str, kind: str, groups: Any = None) -> Found:
     return Found(
         name,
         kind,
@@ -191,4 +203,5 @@ def _found(given: Mapping[str, tuple[Source, Labels]], name: str, kind: str) -> 
         {split: source for split, (source, _) in given.items()},
         {split: labels.names for split, (_, labels) in given.items()},
         naming={split: labels.naming for split, (_, labels) in given.items()},
+        groups={} if groups is None else {"train": groups_of_caller(groups, len(given["train"][0].labels))},
     )

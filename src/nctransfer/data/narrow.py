@@ -76,4 +76,5 @@ def _narrowed(
     taken = slice(None) if part is None else slice(part[0], None, part[1])
     rows = [np.flatnonzero(split.labels == first + label)[taken][:most] for label in range(len(names))]
     chosen = np.sort(np.concatenate(rows))
-    return ImageSplit(split.source, split.indices[chosen], split.labels[chosen] - first, names)
+    groups = None if split.groups is None else split.groups[chosen]
+    return ImageSplit(split.source, split.indices[chosen], split.labels[chosen] - first, names, groups)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError, near_names
 from .bundling import bundle_of, splits_as_found
-from .columns import Columns
+from .columns import NONE, Columns
 from .fingerprint import check_same_given, given_of
 from .folder import find_folder
 from .hub import find_hub
@@ -41,6 +41,7 @@ def open_dataset(
     label_column: str | None = None,
     split_column: str | None = None,
     group_column: str | None = None,
+    group_pattern: str | None = None,
 ) -> DataBundle:
     """Open a data set by path or name, draw the splits that are missing, and check every image that is used.
 
@@ -62,7 +63,9 @@ def open_dataset(
         check: Whether to decode every image now. Without it, a damaged image is an error when it is met, and the
             report says nothing of sizes and duplicates.
         image_column, label_column: Columns of a table; guessed by the usual words where None.
-        split_column, group_column: The same, where ``none`` means that the table has no such column.
+        split_column, group_column: The same, where ``none`` means that the table has no such column. Images of a group stay
+            together: no split that is drawn tears them apart, and given splits must not.
+        group_pattern: Regular expression on the path of an image, relative to ``data``, whose match is the group.
 
     Returns:
         The splits with a report.
@@ -89,6 +92,7 @@ def open_dataset(
         pixel_limit=pixel_limit,
         image_range=image_range,
         check=check,
+        group_pattern=_checked_pattern(group_pattern, group_column),
     )
 
 
@@ -101,6 +105,7 @@ def check_same_place(
     label_column: str | None = None,
     split_column: str | None = None,
     group_column: str | None = None,
+    group_pattern: str | None = None,
 ) -> None:
     """Refuse to take a finished run from the disk where the data at ``data`` are no longer those that it used.
 
@@ -108,7 +113,13 @@ def check_same_place(
         DataError: names, sizes or labels changed; or as for :func:`open_dataset`.
     """
     columns = Columns(image_column, label_column, split_column, group_column)
-    check_same_given(folder, given_of(splits_as_found(_find(data, download, columns))))
+    check_same_given(folder, given_of(splits_as_found(_find(data, download, columns), group_pattern)))
+
+
+def _checked_pattern(pattern: str | None, column: str | None) -> str | None:
+    if pattern is not None and column not in (None, NONE):
+        raise UsageError("groups are given twice", where="--group-pattern and --group-column", remedy="leave one out")
+    return pattern
 
 
 def _find(data: str | Path, download: bool, columns: Columns) -> Found:

@@ -6,6 +6,7 @@ was drawn before changes what is drawn next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError, UsageError
+from .grouped import choose_groups
 from .images import shown
 from .order import apportion, random_order
 from .sources import Source
 
-__all__ = ["DataBundle", "ImageSplit", "draw_splits", "hold_out", "keep_to"]
+__all__ = ["DataBundle", "ImageSplit", "draw_splits", "hold_out", "joined_groups", "keep_to"]
 
 
 class ImageSplit:
@@ -28,10 +30,19 @@ class ImageSplit:
         indices: Which images of the source, shape (N,).
         labels: Class of each, shape (N,), in [0, len(class_names)).
         class_names: Names in the order of the labels.
+        groups: What each image belongs to (a patient, a video), shape (N,); None where nothing is known of it.
     """
 
-    def __init__(self, source: Source, indices: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        indices: np.ndarray,
+        labels: np.ndarray,
+        class_names: tuple[str, ...],
+        groups: np.ndarray | None = None,
+    ) -> None:
         self.source = source
+        self.groups = groups
         self.indices = np.asarray(indices, dtype=np.int64)
         self.labels = np.asarray(labels, dtype=np.int64)
         self.class_names = class_names
@@ -61,7 +72,8 @@ class ImageSplit:
     def subset(self, indices: np.ndarray | list[int]) -> ImageSplit:
         """The split of these images, in this order."""
         indices = np.asarray(indices, dtype=np.int64)
-        return ImageSplit(self.source, self.indices[indices], self.labels[indices], self.class_names)
+        groups = None if self.groups is None else self.groups[indices]
+        return ImageSplit(self.source, self.indices[indices], self.labels[indices], self.class_names, groups)
 
     def joined(self, other: ImageSplit) -> ImageSplit:
         """The images of both splits, which are parts of one source.
@@ -72,7 +84,12 @@ class ImageSplit:
         if other.source is not self.source:
             raise UsageError("splits of different sources cannot be joined", remedy="join the data before opening it")
         indices, labels = np.concatenate([self.indices, other.indices]), np.concatenate([self.labels, other.labels])
-        return ImageSplit(self.source, indices, labels, self.class_names)
+        groups = joined_groups((self, other))
+        return ImageSplit(self.source, indices, labels, self.class_names, groups)
+
+    def without_groups(self) -> ImageSplit:
+        """The same images, nothing being known of what they belong to."""
+        return ImageSplit(self.source, self.indices, self.labels, self.class_names)
 
     def counts(self) -> np.ndarray:
         """Images of each class, shape (K,)."""
@@ -80,6 +97,17 @@ class ImageSplit:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "pixel_cache": None}
+
+
+def joined_groups(parts: Sequence[ImageSplit]) -> np.ndarray | None:
+    """The groups of several splits one after another; an image without one is a group of its own. None where none is known."""
+    if all(part.groups is None for part in parts):
+        return None
+    found = [
+        np.array([f"{number}/{row}" for row in range(len(part))], dtype=object) if part.groups is None else part.groups
+        for number, part in enumerate(parts)
+    ]
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)
@@ -142,19 +170,27 @@ def draw_splits(
     _check_enough(train, 1 + len(drawn), drawn, place)
     splits = dict(given)
     if "test" in drawn:
-        train, splits["test"] = hold_out(train, test_fraction, seed, 2, keep=len(drawn))
+        train, splits["test"] = hold_out(train, test_fraction, seed, 2, keep=len(drawn), place=place)
     splits["train"] = train
     if limit is not None:
         splits = keep_to(limit, train, splits, seed)
         train = splits["train"]
     if "validation" in drawn:
-        train, splits["validation"] = hold_out(train, validation_fraction, seed, 1, keep=1)
+        train, splits["validation"] = hold_out(train, validation_fraction, seed, 1, keep=1, place=place)
     splits["train"] = train
     return {name: splits[name] for name in ("train", "validation", "test")}, drawn
 
 
-def hold_out(split: ImageSplit, fraction: float, seed: int, salt: int, keep: int = 1) -> tuple[ImageSplit, ImageSplit]:
-    """Part a split in two, stratified: the rest, and ``fraction`` of it; at least one of each class, ``keep`` stay."""
+def hold_out(
+    split: ImageSplit, fraction: float, seed: int, salt: int, keep: int = 1, place: str = ""
+) -> tuple[ImageSplit, ImageSplit]:
+    """Part a split in two, stratified: the rest, and ``fraction`` of it; at least one of each class, ``keep`` stay.
+
+    Where the split has groups, whole groups go to either side; a class of few groups may then be missing in the smaller part.
+    """
+    if split.groups is not None:
+        mask = choose_groups(split.labels, split.groups, fraction, seed=seed, salt=salt, keep=keep, place=place)
+        return split.subset(np.flatnonzero(~mask)), split.subset(np.flatnonzero(mask))
     counts = split.counts()
     share = apportion(round(fraction * len(split)), counts, np.minimum(counts, 1), np.maximum(counts - keep, 0))
     chosen = _choose(split, share, seed, salt)

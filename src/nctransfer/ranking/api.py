@@ -9,6 +9,7 @@ from typing import Any
 from ..data import DataBundle, bundle_from_object
 from ..engine import Watch
 from ..errors import UsageError
+from ..settings import TableSettings
 from ..transfer import RunResult, TransferSettings, run_transfer
 from .result import RankResult
 from .run import run_rank
@@ -18,6 +19,7 @@ __all__ = ["auto_ranked", "rank"]
 
 _DATA_SETTINGS = (
     "seed", "limit", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit", "pixel_limit", "image_range",
+    *TableSettings.model_fields,
 )  # fmt: skip
 
 Data = str | Path | DataBundle | tuple[Any, ...]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess
+from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, joined_groups
 from ..engine import Runtime, Watch, open_table
 from ..errors import NCTransferError
 from ..models import PENULTIMATE, Network
@@ -71,6 +71,7 @@ class Looker:
         self.num_classes = len(bundle.class_names)
         self.parts = (bundle.train, bundle.validation)
         self.labels = np.concatenate([part.labels for part in self.parts])
+        self.groups = joined_groups(self.parts)
         self.order = _spread_order(self.labels, settings.seed)
 
     @property
@@ -81,6 +82,10 @@ class Looker:
     def rows(self, count: int) -> np.ndarray:
         """The first ``count`` images of the order, which holds every class in proportion; sorted."""
         return np.sort(self.order[:count])
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """What these images belong to; None where nothing is known of it."""
+        return None if self.groups is None else self.groups[rows]
 
     def look(self, candidate: Candidate, count: int, *, whole: bool = True) -> Looked:
         """Pass ``count`` images through a candidate and measure it.
@@ -100,7 +105,7 @@ class Looker:
         rows = self.rows(count)
         features, temperature, seconds = self._features(network, rows, candidate.name)
         penultimate, labels = features[PENULTIMATE], torch.from_numpy(self.labels[rows])
-        probed = correct_of_probe(penultimate, labels, self.num_classes, self.settings.seed)
+        probed = correct_of_probe(penultimate, labels, self.num_classes, self.settings.seed, self.groups_of(rows))
         columns: Columns = {}
         if whole:
             with self.watch.stage(f"columns of {candidate.name}"):

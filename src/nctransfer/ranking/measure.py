@@ -40,13 +40,15 @@ class Probed:
     null: float | None
 
 
-def correct_of_probe(features: Tensor, labels: Tensor, num_classes: int, seed: int) -> Probed:
-    """Cross-validate a linear probe, on these labels and on permuted ones.
+def correct_of_probe(
+    features: Tensor, labels: Tensor, num_classes: int, seed: int, groups: np.ndarray | None = None
+) -> Probed:
+    """Cross-validate a linear probe, on these labels and on permuted ones; no group is torn by a fold.
 
     Raises:
-        DataError: no class has two images.
+        DataError: no class has two images, or no group can be held out.
     """
-    folds = assign_folds(labels, seed=seed)
+    folds = assign_folds(labels, seed=seed, groups=groups)
     found = cross_validate({"penultimate": features}, labels, folds, num_classes=num_classes, tolerance=1e-2)
     correct = np.full(len(labels), np.nan)
     held = found.held.numpy()
@@ -113,13 +115,20 @@ def measure_columns(
     return {name: values[name] for name in COLUMNS if name in values}
 
 
-def deep_value(features: Mapping[str, Tensor], labels: Tensor, *, num_classes: int, seed: int = 0) -> RankValue:
-    """The cross-validated accuracy of one head over all layers."""
+def deep_value(
+    features: Mapping[str, Tensor],
+    labels: Tensor,
+    *,
+    num_classes: int,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> RankValue:
+    """The cross-validated accuracy of one head over all layers; no group is torn by a fold."""
     try:
         found = fit_deep(
             dict(features),
             labels,
-            assign_folds(labels, num_folds=3, seed=seed),
+            assign_folds(labels, num_folds=3, seed=seed, groups=groups),
             num_classes=num_classes,
             tolerance=1e-2,
         ).joint

@@ -107,7 +107,11 @@ def _rank(
         with watch.stage(f"deep probe of {place.name}"):
             features, labels = looker.layers_of(looked[place.name])
             looked[place.name].columns["deep"] = deep_value(
-                features, labels, num_classes=len(bundle.class_names), seed=settings.seed
+                features,
+                labels,
+                num_classes=len(bundle.class_names),
+                seed=settings.seed,
+                groups=looker.groups_of(looker.rows(len(labels))),
             )
     notes += [f"{name}: {note}" for name, found in looked.items() for note in found.notes]
     notes += _twins(looked) + [f"{row.name} was dropped: {row.reason}" for row in dropped]

@@ -28,6 +28,7 @@ __all__ = [
     "Duplicates",
     "Environment",
     "Hardware",
+    "ImageGroups",
     "ImageSizes",
     "Interval",
     "ModelFacts",
@@ -156,6 +157,19 @@ class SkippedFile(Record):
     reason: Text = Field(default="", description="why it was passed over")
 
 
+class ImageGroups(Record):
+    """Images that belong together (a patient, a video) and stand on one side of every split."""
+
+    count: dict[Text, Whole] = Field(default={}, description="groups by split")
+    images: dict[Text, Whole] = Field(
+        default={}, description="images of each split, had it been drawn by single images"
+    )
+    with_kin: dict[Text, Whole] = Field(
+        default={},
+        description="those of them that would have images of their group in train: the leak that was prevented",
+    )
+
+
 class DataReport(Record):
     """What was found out about the data. Further facts of a data source are kept as they are and listed on the page."""
 
@@ -174,6 +188,7 @@ class DataReport(Record):
     value_ranges: dict[Text, tuple[float, float]] = Field(
         default={}, description="values that become 0 and 255, by kind of images of more than 8 bits a channel"
     )
+    groups: ImageGroups | None = Field(default=None, description="groups of images; None: none are known")
     notes: tuple[Text, ...] = Field(default=(), description="remarks; a warning begins with 'warning: '")
 
     @classmethod

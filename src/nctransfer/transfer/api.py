@@ -12,6 +12,7 @@ from ..data import DataBundle, bundle_from_object
 from ..engine import Watch
 from ..models import Network
 from ..runs import Verb
+from ..settings import TableSettings
 from .result import RunResult
 from .run import run_transfer
 from .settings import settings_from
@@ -29,7 +30,7 @@ _DATA_SETTINGS: tuple[str, ...] = (
     "on_bad_image",
     "skip_limit",
 )
-_DATA_SETTINGS += ("pixel_limit", "image_range")
+_DATA_SETTINGS += ("pixel_limit", "image_range", *TableSettings.model_fields)
 
 
 def auto(

@@ -29,7 +29,7 @@ def open_data(
         check: Whether images are decoded beforehand, and bad ones left out.
     """
     with (stop or StopRequest()).at_once(), watch.stage(f"opening {settings.data}"):
-        return open_dataset(
+        bundle = open_dataset(
             settings.data,
             seed=settings.seed,
             limit=settings.limit,
@@ -43,6 +43,10 @@ def open_data(
             check=check,
             **settings.columns(),
         )
+    for note in bundle.report["notes"]:
+        if note.startswith("groups:"):
+            watch.say(note)
+    return bundle
 
 
 def about_sides(bundle: DataBundle, fit: str) -> list[str]:

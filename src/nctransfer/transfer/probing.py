@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data import DataBundle
+from ..errors import DataError
 from ..probes import (
     NEVER_HELD_OUT,
     CrossValidated,
@@ -47,12 +48,21 @@ def folds_of(bundle: DataBundle, seed: int) -> tuple[Tensor, str]:
     drawn = "validation" in (bundle.report.get("source") or {}).get("drawn", ())
     if not drawn or num_train + num_validation > MOST_FOLDED or int(bundle.train.counts().max()) < 2:
         return held_out_folds(num_train, num_validation), f"{num_validation} validation images"
-    folds = assign_folds(bundle.train.labels, num_folds=FOLDS - 1, seed=seed)
+    try:
+        folds = assign_folds(bundle.train.labels, num_folds=FOLDS - 1, seed=seed, groups=bundle.train.groups)
+    except DataError:
+        if bundle.train.groups is None:
+            raise
+        return held_out_folds(num_train, num_validation), f"{num_validation} validation images"
     folds = torch.where(folds == NEVER_HELD_OUT, folds, folds + 1)
-    why = f"{FOLDS}-fold cross-validation on {num_train + num_validation} training and validation images"
+    count = int(folds.max()) + 1
+    why = f"{count}-fold cross-validation on {num_train + num_validation} training and validation images"
+    if bundle.train.groups is not None:
+        why += ", no group on both sides"
     never = int((folds == NEVER_HELD_OUT).sum())
     if never:
-        why += f" ({never} of classes with one training image are trained on in every fold and not judged)"
+        single = "image" if bundle.train.groups is None else "group"
+        why += f" ({never} of classes with one training {single} are trained on in every fold and not judged)"
     return torch.cat([folds, torch.zeros(num_validation, dtype=torch.int64)]), why
 
 
