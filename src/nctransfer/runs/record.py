@@ -168,6 +168,12 @@ class ImageGroups(Record):
         default={},
         description="those of them that would have images of their group in train: the leak that was prevented",
     )
+    probe_whole: Number = Field(
+        default=None, description="held-out accuracy of the penultimate probe, groups kept whole"
+    )
+    probe_torn: Number = Field(
+        default=None, description="the same on the same images, with folds that tear groups apart"
+    )
 
 
 class DataReport(Record):

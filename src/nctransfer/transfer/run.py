@@ -40,6 +40,7 @@ from .choose import Chooser
 from .desk import Desk, reload_method, stored_method
 from .features import measure_features
 from .handover import save_classifier
+from .kin import with_leak
 from .methods import find_method, inner_probe
 from .result import RunResult
 from .settings import TransferSettings
@@ -96,6 +97,7 @@ def run_transfer(
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
         _say_layers(bench, layers)
+        report = with_leak(report, bench, ledger)
         outcome = _Outcome()
         if methods:
             chooser = Chooser(bench, ledger)
