@@ -31,7 +31,9 @@ from .settings import settings_from
 
 __all__ = ["ImageClassifier"]
 
-_BATCH = 64
+_BATCH, _BATCH_ON_CPU = 64, 16
+"""Images in a pass, filled up with black ones: the last digits of a product depend on the size of the batch, so with one size
+an image's probabilities are the same whatever else is asked for."""
 _WEIGHTS, _PARAMETERS = "model.safetensors", "estimator.json"
 Images = np.ndarray | Sequence[str | Path]
 
@@ -173,12 +175,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         model, decoding = self.model_.to(runtime.device), decoding_of(self._manifest)
         temperature = temperature_of(self._manifest)[0]
         found = []
-        for start in range(0, len(images), _BATCH):
-            pixels = torch.stack(
-                [self._preprocess.pixels(_opened(image, decoding)) for image in images[start : start + _BATCH]]
-            )
+        size = _BATCH_ON_CPU if runtime.device.type == "cpu" else _BATCH
+        for start in range(0, len(images), size):
+            part = [self._preprocess.pixels(_opened(image, decoding)) for image in images[start : start + size]]
+            pixels = torch.stack(part + [torch.zeros_like(part[0])] * (size - len(part)))
             with torch.inference_mode():
-                logits = model(pixels.to(runtime.device)).double()
+                logits = model(pixels.to(runtime.device))[: len(part)].double()
                 found.append((logits / temperature).softmax(1).cpu().numpy())
         return np.concatenate(found)
 
