@@ -1,12 +1,15 @@
 """Progress: bars and a table in a terminal, plain lines for each stage and each measured epoch elsewhere."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
 from nctransfer.cli import progress
 from nctransfer.cli.progress import TerminalWatch
+from nctransfer.data import progress_shown_by
+from nctransfer.data.parallel import for_each
 
 FIRST = {"epoch": 1, "step": 4, "train_loss": 1.0}
 SECOND = {"epoch": 2, "step": 8, "train_loss": 0.5, "train_accuracy": 0.9, "nc1": 0.25}
@@ -67,3 +70,39 @@ def test_a_stage_in_a_terminal_is_a_bar():
     with made.stage("a stage", 2) as advance:
         advance(2)
     assert "a stage" in other.getvalue()
+
+
+def images_checked(made):
+    """Work of the data room inside a stage, as opening a data set does it."""
+    with made.stage("opening photos"), progress_shown_by(made.stage):
+        for_each(lambda index: None, 200, what="checking train images")
+        for_each(lambda index: None, 200, what=None)
+
+
+def test_work_on_images_within_a_stage_shares_the_display():
+    made, _, other = watch(terminal=True)
+    images_checked(made)
+    text = other.getvalue()
+    assert "opening photos" in text
+    assert "checking train images" in text
+    assert "/200" in text
+    with made.stage("features", 2) as advance:
+        advance(2)
+    assert "features" in other.getvalue()
+
+
+def test_elsewhere_a_short_stage_within_another_is_no_line():
+    made, _, other = watch(terminal=False)
+    images_checked(made)
+    assert [line.split(":")[0] for line in other.getvalue().splitlines()] == ["opening photos"]
+
+
+def test_elsewhere_a_long_stage_within_another_says_how_far_it_is(monkeypatch):
+    now = iter(range(0, 100_000, 20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(now)))
+    made, _, other = watch(terminal=False)
+    images_checked(made)
+    *within, last = [line.rsplit(",", 1)[0] for line in other.getvalue().splitlines()]
+    assert last == "opening photos: done"
+    assert within
+    assert all(re.fullmatch(r"checking train images: (?!200)\d+ of 200", line) for line in within)

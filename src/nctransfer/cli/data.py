@@ -35,19 +35,22 @@ def show_data(
 ) -> None:
     """Say what was found: classes, counts, sizes, unreadable files, duplicates."""
     asked = settings_from({"data": data}, settings, where="the command line")
-    from ..data import open_dataset
+    from ..data import open_dataset, progress_shown_by
+    from .progress import TerminalWatch
 
-    bundle = open_dataset(
-        data,
-        seed=asked.seed,
-        limit=asked.limit,
-        on_bad_image="skip",
-        skip_limit=1.0,
-        pixel_limit=asked.pixel_limit,
-        image_range=asked.image_range,
-        download=asked.download,
-        **asked.columns(),
-    )
+    watch = TerminalWatch()
+    with watch.stage(f"opening {data}"), progress_shown_by(watch.stage):
+        bundle = open_dataset(
+            data,
+            seed=asked.seed,
+            limit=asked.limit,
+            on_bad_image="skip",
+            skip_limit=1.0,
+            pixel_limit=asked.pixel_limit,
+            image_range=asked.image_range,
+            download=asked.download,
+            **asked.columns(),
+        )
     if as_json:
         typer.echo(json.dumps(bundle.report, indent=1))
     else:

@@ -12,9 +12,18 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from ..engine import Watch
 from ..runs import duration
@@ -24,6 +33,25 @@ __all__ = ["TerminalWatch"]
 _COLUMNS = ("train_loss", "train_accuracy", "test_accuracy", "nc1", "nc1_test", "head_nc1", "robust_accuracy")
 _ROWS = 12
 _EVERY_SECONDS = 30.0
+
+
+class _Counted:
+    """A column that stays empty beside a stage whose number of parts is not known."""
+
+    def render(self, task: Task) -> Any:
+        return super().render(task) if task.total else Text()  # type: ignore[misc]
+
+
+class _Bar(_Counted, BarColumn):
+    pass
+
+
+class _Parts(_Counted, MofNCompleteColumn):
+    pass
+
+
+class _Left(_Counted, TimeRemainingColumn):
+    pass
 
 
 class TerminalWatch(Watch):
@@ -41,6 +69,8 @@ class TerminalWatch(Watch):
         self.console = progress or Console(stderr=True, soft_wrap=True)
         self._records: list[dict[str, Any]] = []
         self._live: Live | None = None
+        self._progress: Progress | None = None
+        self._depth = 0
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
@@ -50,15 +80,28 @@ class TerminalWatch(Watch):
         if not self.console.is_terminal:
             yield from self._plain_stage(title, total)
             return
-        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-        if total:
-            columns += [BarColumn(), MofNCompleteColumn(), Remaining()]
-        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as progress:
+        with self._shown() as progress:
             task = progress.add_task(title, total=total)
-            yield lambda parts: progress.advance(task, parts)
+            try:
+                yield lambda parts: progress.advance(task, parts)
+            finally:
+                progress.remove_task(task)
+
+    @contextlib.contextmanager
+    def _shown(self) -> Iterator[Progress]:
+        """The one display of all stages that stand in one another; a terminal holds no two."""
+        if self._progress is not None:
+            yield self._progress
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), _Bar(), _Parts(), _Left())
+        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as self._progress:
+            try:
+                yield self._progress
+            finally:
+                self._progress = None
 
     def _plain_stage(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """A line when the stage ends, and one every half minute while it lasts."""
+        """A line when the stage ends, and one every half minute while it lasts; that alone for a stage within another."""
         began = said = time.monotonic()
         done = 0
 
@@ -70,8 +113,13 @@ class TerminalWatch(Watch):
                 said = now
                 self.say(f"{title}: {done}{f' of {total}' if total else ''}, {duration(now - began)}")
 
-        yield advance
-        self.say(f"{title}: {f'{done} of {total}' if total else 'done'}, {duration(time.monotonic() - began)}")
+        self._depth += 1
+        try:
+            yield advance
+        finally:
+            self._depth -= 1
+        if not self._depth:
+            self.say(f"{title}: {f'{done} of {total}' if total else 'done'}, {duration(time.monotonic() - began)}")
 
     def record(self, record: dict[str, Any]) -> None:
         """An epoch: a row of the table in a terminal, elsewhere a line where collapse was measured."""

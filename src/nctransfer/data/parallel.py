@@ -1,20 +1,18 @@
-"""Work on many images at once: threads (Pillow lets go of the interpreter while it decodes and resizes), with a bar."""
+"""Work on many images at once: threads, since Pillow lets go of the interpreter while it decodes and resizes."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-__all__ = ["for_each", "num_cores"]
+__all__ = ["for_each", "num_cores", "progress_shown_by"]
 
 _CHUNK = 64
-_PATIENCE = 2.0  # seconds before a bar appears
+
+Stage = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 def for_each(work: Callable[[int], None], num: int, *, what: str | None) -> None:
@@ -23,8 +21,7 @@ def for_each(work: Callable[[int], None], num: int, *, what: str | None) -> None
     Args:
         work: Must be safe to call from several threads with different indices.
         num: Number of calls.
-        what: Said beside the progress bar, which appears on a terminal when the work takes longer than two seconds;
-            None for no bar.
+        what: The title under which progress is told (see :func:`progress_shown_by`); None for work too small to tell of.
     """
     num_threads = num_cores()
 
@@ -34,7 +31,7 @@ def for_each(work: Callable[[int], None], num: int, *, what: str | None) -> None
             work(index)
         return stop - start
 
-    with _bar(what, num) as advance:
+    with (_silent if what is None else _stage.get())(what or "", num) as advance:
         if num_threads == 1 or num <= _CHUNK // 8:
             for start in range(0, num, _CHUNK):
                 advance(chunk(start))
@@ -61,27 +58,31 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _silent(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    return nullcontext(lambda parts: None)
+
+
+_stage: ContextVar[Stage] = ContextVar("stage", default=_silent)
+
+
 @contextmanager
-def _bar(what: str | None, num: int) -> Iterator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    if what is None or not console.is_terminal:
-        yield lambda _: None
-        return
-    columns = TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task("", total=num)
-    begin = time.monotonic()
-    started = False
+def progress_shown_by(stage: Stage) -> Iterator[None]:
+    """Inside, the progress of work on many images is told to ``stage``.
 
-    def advance(step: int) -> None:
-        nonlocal started
-        if not started and time.monotonic() - begin > _PATIENCE:
-            progress.start()
-            started = True
-        progress.advance(task, step)
+    Images are decoded wherever they are first needed, deep within loaders, so this is no argument of each of those.
 
+    Args:
+        stage: Called with a title and the number of parts; gives a context whose value is called with the parts just done.
+
+    Example:
+        >>> titles = []
+        >>> with progress_shown_by(lambda title, total: titles.append((title, total)) or _silent(title, total)):
+        ...     for_each(lambda index: None, 3, what="looking")
+        >>> titles
+        [('looking', 3)]
+    """
+    token = _stage.set(stage)
     try:
-        yield advance
+        yield
     finally:
-        if started:
-            progress.stop()
+        _stage.reset(token)

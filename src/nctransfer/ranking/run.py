@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import DataBundle, warnings_of_report
+from ..data import DataBundle, progress_shown_by, warnings_of_report
 from ..engine import Runtime, Watch
 from ..errors import CheckpointError, DataError, NCTransferError, ResourceError, SetupError, UsageError
 from ..runs import (
@@ -71,9 +71,10 @@ def run_rank(
     runtime = Runtime(settings.device, settings.precision)
     bundle = bundle or open_data(settings.as_transfer(), watch)
     if out is None:
-        return RankResult(_rank(settings, bundle, runtime, watch, candidates, known, notes, started, None), None)
+        with progress_shown_by(watch.stage):
+            return RankResult(_rank(settings, bundle, runtime, watch, candidates, known, notes, started, None), None)
     config = {"verb": "rank", **settings.model_dump()}
-    with RunFolder.create(out, config=config, overwrite=overwrite) as folder:
+    with RunFolder.create(out, config=config, overwrite=overwrite) as folder, progress_shown_by(watch.stage):
         record = _rank(settings, bundle, runtime, watch, candidates, known, notes, started, folder.path)
         folder.write_result(record)
         from ..report import write_report

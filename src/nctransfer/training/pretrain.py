@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data
+from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, check_same_data, progress_shown_by
 from ..engine import (
     Checkpoints,
     Hooks,
@@ -105,6 +105,7 @@ def pretrain(
     runtime = Runtime(settings.device, settings.precision)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
+        stack.enter_context(progress_shown_by((watch or Watch()).stage))
         config = _config(data, settings, network)
         run = RunFolder(out)
         if runtime.is_main:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from ..data import DataBundle, open_dataset
+from ..data import DataBundle, open_dataset, progress_shown_by
 from ..engine import StopRequest, Watch
 from ..models import Network, copy_module, load_network, wrap_module
 from .settings import TransferSettings
@@ -28,7 +28,8 @@ def open_data(
         stop: Notes SIGTERM.
         check: Whether images are decoded beforehand, and bad ones left out.
     """
-    with (stop or StopRequest()).at_once(), watch.stage(f"opening {settings.data}"):
+    opening = watch.stage(f"opening {settings.data}")
+    with (stop or StopRequest()).at_once(), opening, progress_shown_by(watch.stage):
         bundle = open_dataset(
             settings.data,
             seed=settings.seed,

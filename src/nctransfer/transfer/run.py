@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from ..data import DataBundle, warnings_of_report
+from ..data import DataBundle, progress_shown_by, warnings_of_report
 from ..engine import StopRequest, Watch, check_trackers
 from ..errors import UsageError
 from ..metrics import layer_numbers
@@ -85,7 +85,12 @@ def run_transfer(
     for name in methods:
         find_method(name).check_package()
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
-    with Desk(Path(out), config, resume, overwrite) as desk, StopRequest() as stop:
+    watch = watch or Watch()
+    with (
+        Desk(Path(out), config, resume, overwrite) as desk,
+        StopRequest() as stop,
+        progress_shown_by(watch.stage),
+    ):
         bench = Workbench(settings, bundle=bundle, module=module, watch=watch, stop=stop)
         _check_accumulation(bench)
         if unit is not None:
