@@ -23,7 +23,7 @@ from nctransfer.transfer.adapters import adaptable_modules
 
 ADAPTERS = {"lora": 1, "loha": 2}
 """Pairs of factors beside each weight."""
-KEPT = ("test_accuracy", "val_accuracy", "tuned_parameters", "total_parameters", "skip_share", "seconds", "unit")
+KEPT = ("test_accuracy", "val_accuracy", "tuned_parameters", "total_parameters", "skip_share", "unit")
 
 
 def rank_for(size: int, pairs: int, wanted: int) -> int:
@@ -68,11 +68,11 @@ def job(name: str, seed: int, limit: int | None) -> list[dict]:
 
 
 def table(rows: list[dict]) -> dict:
-    """By method: mean test and validation accuracy, tuned parameters, seconds, over the jobs."""
+    """By method: mean test and validation accuracy, tuned parameters, over the jobs."""
     found = {}
     for method in ("scl", *ADAPTERS):
         own = [row for row in rows if row["method"] == method]
-        numbers = ("test_accuracy", "val_accuracy", "tuned_parameters", "seconds")
+        numbers = ("test_accuracy", "val_accuracy", "tuned_parameters")
         found[method] = {"jobs": len(own), **{key: float(np.mean([row[key] for row in own])) for key in numbers}}
     return found
 

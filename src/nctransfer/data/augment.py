@@ -40,7 +40,7 @@ _ORDERS = np.array(list(itertools.permutations(range(4))))
 
 @dataclass(frozen=True)
 class AugmentParameters:
-    """What was drawn for each sample of a batch, as host arrays of length B (``factors`` and ``order`` are B×4).
+    """The draws for each sample of a batch, as host arrays of length B (``factors`` and ``order`` are B×4).
 
     ``top`` and ``left`` count from the corner of the padded image. ``factors`` holds brightness, contrast, saturation
     and hue; ``order`` the sequence in which a sample meets these four.

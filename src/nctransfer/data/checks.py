@@ -28,7 +28,7 @@ _FEW_LEVELS = 8  # A deep image that is left with fewer of the 256 levels is nea
 
 @dataclass
 class Findings:
-    """What the decoding of one split told, one entry an image.
+    """Findings of decoding one split, one entry an image.
 
     Attributes:
         width, height: Shape (N,); 0 where the image is bad.

@@ -69,7 +69,7 @@ def _check_numbers(names: dict[str, list[str]], found: Found) -> None:
 
 
 def _emptied(found: Found, split: str, names: list[str]) -> str:
-    """What stands in the class folders that were left out of a split because nothing in them can be read."""
+    """Contents of the class folders that a split leaves out because nothing in them can be read."""
     said = [f"{name}: {found.empty[split][name]}" for name in names if found.empty.get(split, {}).get(name)]
     return f" ({'; '.join(said[:5])}, which cannot be read)" if said else ""
 

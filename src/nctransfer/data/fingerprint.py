@@ -1,4 +1,4 @@
-"""What data a run was started on, so that it is not resumed on other data.
+"""A mark of the data that a run was started on, so that it is not resumed on other data.
 
 The fingerprint holds, for each split as found and each class, the number of images and a digest of their names, sizes and
 labels, and a digest of the contents of the images in use. It is stored in the run's folder as ``data.json``.

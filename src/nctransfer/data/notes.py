@@ -25,7 +25,7 @@ def data_notes(
     findings: dict[str, Findings],
     decoding: Decoding,
 ) -> list[str]:
-    """What a reader of the results must know of the images that they come from."""
+    """Warnings about the images that a reader of the results must know."""
     notes = [f"{' and '.join(drawn)} drawn from the training images, stratified, seed {seed}"] if drawn else []
     if report["bad"]:
         notes.append(f"warning: {len(report['bad'])} unreadable images were skipped: {_some(report['bad'])}")

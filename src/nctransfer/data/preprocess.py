@@ -30,7 +30,7 @@ _LONGEST = 8
 
 
 FITS = ("crop", "squish", "pad")
-"""What may become of an image that is not square."""
+"""Ways to make an image square."""
 
 
 @dataclass(frozen=True)

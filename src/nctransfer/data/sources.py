@@ -39,13 +39,13 @@ class Source(Protocol):
         ...
 
     def identity(self, index: int) -> str:
-        """What a message calls the image."""
+        """The image's name in messages."""
         ...
 
 
 @dataclass
 class Found:
-    """What a place holds, before splits are drawn.
+    """The contents of a place, before splits are drawn.
 
     Attributes:
         name: Short name of the data set.

@@ -66,7 +66,7 @@ class ImageSplit:
             raise DataError(error.what, where=self.identity(index), remedy=error.remedy) from error
 
     def identity(self, index: int) -> str:
-        """What messages and pages call the image: ``train/cat/1.jpg``, ``row 17 of train-00000-of-00001.parquet``."""
+        """The image's name in messages and on pages: ``train/cat/1.jpg``, ``row 17 of train-00000-of-00001.parquet``."""
         return self.source.identity(int(self.indices[index]))
 
     def subset(self, indices: np.ndarray | list[int]) -> ImageSplit:

@@ -116,7 +116,7 @@ class Walk:
         return shown(os.path.relpath(path, self.root))
 
     def missed_in(self, folder: str) -> str:
-        """What was passed over below ``folder`` though it may be meant as images, by kind: ``12 × .heic (HEIC)``."""
+        """Files below ``folder`` that were passed over though they may be meant as images, by kind: ``12 × .heic (HEIC)``."""
         start = "" if os.path.abspath(folder) == os.path.abspath(self.root) else self.relative(folder) + "/"
         kinds = Counter(self._kind(name) for name in self.missed if name.startswith(start))
         return ", ".join(f"{num} × {kind}" for kind, num in kinds.most_common(4))

@@ -1,4 +1,4 @@
-"""What a loop is given and what it gives: the plan, the hooks between steps, and the reports."""
+"""The inputs and outputs of a loop: the plan, the hooks between steps, and the reports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What an epoch came to: its number from 1, the step it ended at, its last rate, mean loss, and seconds so far."""
+    """Report of an epoch: its number from 1, the step it ended at, its last rate, mean loss, and seconds so far."""
 
     epoch: int
     step: int
@@ -49,7 +49,7 @@ class EpochReport:
 
 @dataclass
 class Hooks:
-    """What the loop asks and tells between steps. All of it may be left out.
+    """Callbacks of the loop between steps. All of it may be left out.
 
     Attributes:
         checkpoints: Where the state is saved.
@@ -68,7 +68,7 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to.
+    """The end of a training.
 
     Attributes:
         step: The step that it ended at, those before a resumption included.

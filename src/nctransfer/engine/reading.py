@@ -27,20 +27,20 @@ Forward = Callable[[Tensor], dict[str, Tensor]]
 
 
 class Sink(Protocol):
-    """What takes one of the outputs, batch by batch."""
+    """Takes one of the outputs, batch by batch."""
 
     def put(self, values: Tensor, batch: Batch) -> None:
         """Take the values of a batch, one row a sample."""
         ...
 
     def finish(self, runtime: Runtime) -> Any:
-        """What was taken, over all processes."""
+        """The values taken, over all processes."""
         ...
 
 
 @dataclass
 class Reading:
-    """What a pass found.
+    """Result of a pass.
 
     Attributes:
         found: Of each output what its sink made: rows ``(N, d)``, or class statistics.

@@ -31,7 +31,7 @@ class Moment:
 
 
 class Task(ABC):
-    """What :func:`~nctransfer.engine.train` trains.
+    """The object that :func:`~nctransfer.engine.train` trains.
 
     Attributes:
         name: Words for messages, and what tells this task's checkpoints from another's.
@@ -66,7 +66,7 @@ class Task(ABC):
         return
 
     def state(self) -> dict[str, Tensor]:
-        """What of the model training changes, by the names of its ``state_dict``."""
+        """The part of the model that training changes, by the names of its ``state_dict``."""
         return self.model.state_dict()
 
     def kept(self) -> dict[str, Tensor]:

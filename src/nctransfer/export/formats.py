@@ -41,7 +41,7 @@ def write_model(model: nn.Module, example: Tensor, form: str, path: Path) -> Non
 
 
 def open_model(form: str, path: Path) -> Runner:
-    """What was written, ready to run on the processor."""
+    """Open a written model, ready to run on the processor."""
     if form == "onnx":
         return open_onnx(path)
     with _quiet():

@@ -238,7 +238,7 @@ def _describe(
 
 
 def _steps(preprocess: Preprocess) -> str:
-    """What happens to an image before the model, in words.
+    """The steps from an image to the model's input, in words.
 
     Example:
         >>> _steps(Preprocess(size=224, crop_pct=0.875))

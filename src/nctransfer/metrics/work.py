@@ -19,7 +19,7 @@ __all__ = ["Work"]
 
 
 class Work:
-    """What a metric computes from.
+    """The inputs of a metric.
 
     Attributes:
         source: Checked samples, or accumulated statistics.
@@ -74,7 +74,7 @@ class Work:
 
     @property
     def read(self) -> Deviations:
-        """What the shared read took; for metrics that need ``deviations``, of samples."""
+        """The values that the shared read took; for metrics that need ``deviations``, of samples."""
         assert self._read is not None
         return self._read
 

@@ -30,7 +30,7 @@ Shapes = dict[Any, tuple[int, ...]]
 
 @dataclasses.dataclass
 class Look:
-    """What a few forward passes show of a network.
+    """Findings of a few forward passes through a network.
 
     Attributes:
         output: Where in its output the features are.
@@ -49,7 +49,7 @@ class Look:
 
 @dataclasses.dataclass
 class _Seen:
-    """What one pass showed of one module: the shapes in its output and input, and how often it was called."""
+    """Findings of one pass about one module: the shapes in its output and input, and how often it was called."""
 
     output: Shapes
     inputs: list[tuple[int, ...]]

@@ -26,7 +26,7 @@ _OURS = ("format", "data", "method", "unit", "pretrained_weights", "file", "sour
 
 
 class WeightsManifest(BaseModel):
-    """What a manifest says: ``FILE.json`` beside ``FILE.safetensors``."""
+    """The contents of a manifest: ``FILE.json`` beside ``FILE.safetensors``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 

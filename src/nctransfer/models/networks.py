@@ -297,7 +297,7 @@ def wrap_module(module: nn.Module, *, size: int | None = None, name: str | None 
 
 
 def _own_preprocessing(module: nn.Module) -> dict[str, Any]:
-    """What a timm module's ``pretrained_cfg`` says: ``mean``, ``std``, ``interpolation``, ``crop_pct`` and ``size``."""
+    """Preprocessing by a timm module's ``pretrained_cfg``: ``mean``, ``std``, ``interpolation``, ``crop_pct`` and ``size``."""
     config = getattr(module, "pretrained_cfg", None)
     config = getattr(config, "to_dict", lambda: config)()
     if not isinstance(config, Mapping) or not {"mean", "std"} <= set(config):

@@ -48,7 +48,7 @@ _DERIVED = ("num_batches_tracked", "relative_position_index", "attn_mask", "rela
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """What of a file fits an encoder.
+    """The entries of a file that fit an encoder, and those that do not.
 
     Attributes:
         state: The encoder's entries.

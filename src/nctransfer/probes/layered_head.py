@@ -62,7 +62,7 @@ class LayeredHead:
         return sum(self.parts(features).values(), start=self.bias)
 
     def parts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What each layer adds to the logits, ``(N, K)`` by name, float64; the bias is nobody's."""
+        """Each layer's part of the logits, ``(N, K)`` by name, float64; the bias is nobody's."""
         found, start = {}, 0
         weight, offset = self._on_raw()
         for name, width in zip(self.layers, self.widths, strict=True):

@@ -42,7 +42,7 @@ def weighted_tau(scores: Sequence[float], accuracies: Sequence[float]) -> float 
 
 
 def regret(scores: Sequence[float], accuracies: Sequence[float]) -> float:
-    """What is lost by taking the candidate of the largest score: best accuracy − its accuracy; smaller is better, at best 0.
+    """The loss from taking the candidate of the largest score: best accuracy − its accuracy; smaller is better, at best 0.
 
     Of candidates with equal scores their mean accuracy counts.
 

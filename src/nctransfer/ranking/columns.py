@@ -1,4 +1,4 @@
-"""What stands in a ranking's table: each column's words, direction and bounds, and what they make of a value.
+"""The columns of a ranking's table: words, direction and bounds of each, and the value that they make of a measurement.
 
 A value alone says little: 0.76 of what? Beside it stand an interval, the value that the same features have under permuted
 labels, and a flag where it says nothing: *at noise* where the interval holds the permuted value or lies on its wrong

@@ -32,7 +32,7 @@ _BATCH = 256
 
 @dataclasses.dataclass
 class Looked:
-    """What is known of a candidate.
+    """The knowledge of a candidate.
 
     Attributes:
         correct: Whether the probe was right on each image, NaN where it was not asked; shape (N,).

@@ -33,7 +33,7 @@ _SLOW_LIMIT = 4e9
 
 @dataclasses.dataclass(frozen=True)
 class Probed:
-    """What the probe said of each image: whether it was right, NaN where the image was never held out."""
+    """Whether the probe was right, image by image; NaN where the image was never held out."""
 
     correct: np.ndarray
     accuracy: float

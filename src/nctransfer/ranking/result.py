@@ -1,4 +1,4 @@
-"""What `rank` returns: the record as an object."""
+"""The return value of `rank`: the record as an object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RankResult:
 
     @cached_property
     def result(self) -> dict[str, Any]:
-        """What stands in ``result.json``, as plain values."""
+        """The content of ``result.json``, as plain values."""
         return self.record.plain()
 
     @property

@@ -1,4 +1,4 @@
-"""What a ranking is asked to do: one frozen model for the command line, YAML and Python."""
+"""Settings of a ranking: one frozen model for the command line, YAML and Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page is made of: plain values that the template knows how to draw."""
+"""The parts of a page: plain values that the template knows how to draw."""
 
 from __future__ import annotations
 

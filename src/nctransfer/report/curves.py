@@ -62,7 +62,7 @@ def last(log: Sequence[EpochRow]) -> EpochRow | None:
 
 
 def _set(row: EpochRow) -> dict[str, Any]:
-    """What was written down for an epoch, further quantities included."""
+    """The quantities recorded for an epoch, further quantities included."""
     return {key: getattr(row, key) for key in row.model_fields_set}
 
 

@@ -95,7 +95,7 @@ def _plain(value: float) -> str:
 
 
 def _lists(report: DataReport) -> list[Block]:
-    """What could not be read, what was skipped, and which images stand twice."""
+    """Lists of unreadable files, of skipped ones and of duplicates."""
     made: list[Block] = []
     files = {
         "Unreadable images": [[item.identity, item.class_name, item.reason] for item in report.bad],

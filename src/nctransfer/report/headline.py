@@ -1,4 +1,4 @@
-"""What a run found, in a sentence or two of plain words that do not claim more than the numbers do."""
+"""The finding of a run, in a sentence or two of plain words that do not claim more than the numbers do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def best_method(record: Result) -> str | None:
 
 
 def headline(record: Result) -> str:
-    """What was handed over, how accurate it is, and how it stands to the linear probe."""
+    """The model that was handed over, its accuracy, and the gap to the linear probe."""
     best = best_method(record)
     if best is None:
         return "This run tuned no method."

@@ -87,7 +87,7 @@ def _more_terms(record: Result) -> dict[str, str]:
 
 
 def _word(record: Result, nc1: float | None) -> str:
-    """What the scale of NC1 says of a value."""
+    """The word for a value on the scale of NC1."""
     facts = record.metrics.get("nc1")
     return facts.word(nc1) if facts else ""
 

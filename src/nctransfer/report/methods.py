@@ -180,7 +180,7 @@ def _epochs(row: MethodRow) -> str:
 
 
 def _extras(listed: dict[str, MethodRow]) -> list[Block]:
-    """What only some runs measure; a column or a table that would be empty is left out."""
+    """Quantities that only some runs measure; a column or a table that would be empty is left out."""
     wanted = {
         "Out-of-fold accuracy": [
             percent(row.out_of_fold_accuracy) + (f" ({_ends(ends)})" if (ends := row.out_of_fold_interval) else "")

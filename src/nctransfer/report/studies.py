@@ -267,7 +267,7 @@ def _axes(axes: Any, x: AxisRow, y: AxisRow) -> None:
 
 @dataclass(frozen=True)
 class _Points:
-    """What an axis can show of a series."""
+    """The points of a series that an axis can show."""
 
     name: str
     line: bool

@@ -1,4 +1,4 @@
-"""What lies on disk: run folders, locks, atomic writes, checkpoints, and the typed record of a run"s result."""
+"""The disk: run folders, locks, atomic writes, checkpoints, and the typed record of a run's result."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..errors import LockedError
 __all__ = ["LOCK_FILES", "FolderLock"]
 
 LOCK_FILES = (".lock", ".holder")
-"""What a lock leaves in its folder; a folder that holds nothing else counts as empty."""
+"""Files that a lock leaves in its folder; a folder that holds nothing else counts as empty."""
 
 
 class FolderLock:

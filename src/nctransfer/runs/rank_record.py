@@ -33,7 +33,7 @@ class RankValue(Record):
 
 
 class RankColumn(Record):
-    """What a column says."""
+    """A column of the ranking's table."""
 
     title: Text = Field(description="words at its head")
     words: Text = Field(default="", description="a sentence")
@@ -92,7 +92,7 @@ class ForetoldRow(Record):
 
 
 class RankValidation(Record):
-    """What tuning the best few and a control says of the columns."""
+    """The columns judged by tuning the best few and a control."""
 
     rows: tuple[ValidatedRow, ...] = Field(description="the tuned candidates")
     foretold: dict[Text, ForetoldRow] = Field(description="by column")

@@ -177,7 +177,7 @@ class ImageGroups(Record):
 
 
 class DataReport(Record):
-    """What was found out about the data. Further facts of a data source are kept as they are and listed on the page."""
+    """Findings about the data. Further facts of a data source are kept as they are and listed on the page."""
 
     model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
@@ -247,7 +247,7 @@ class ModelFacts(Record):
 
 
 class Hardware(Record):
-    """What a run was computed on."""
+    """The machine that a run was computed on."""
 
     processor: Text = Field(default="", description="processor's name")
     cores: Whole | None = Field(default=None, description="cores this process may use")
@@ -269,7 +269,7 @@ class Environment(Hardware):
 
 
 class Cost(Record):
-    """What a run cost."""
+    """The cost of a run."""
 
     seconds: Number = Field(description="wall time of this invocation")
     training_seconds: Number = Field(default=None, description="of pre-training: time in training steps")

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Measured(Protocol):
-    """What :func:`nctransfer.metrics.measure` returns, as far as a layer's row needs it."""
+    """The part of :func:`nctransfer.metrics.measure`'s result that a layer's row needs."""
 
     @property
     def nc1(self) -> float | None: ...
@@ -197,7 +197,7 @@ class Calibration(Record):
 
 
 class FrontierPoint(Record):
-    """What an amount of time bought."""
+    """The accuracy that an amount of time bought."""
 
     what: Text = Field(description="what was done until then")
     seconds: Number = Field(description="seconds spent until then")
@@ -276,7 +276,7 @@ class MethodRow(MethodSummary):
     members: tuple[Member, ...] = Field(default=(), description="members of an ensemble")
 
     def summary(self) -> MethodSummary:
-        """What the summary of several runs keeps of it."""
+        """The part that a summary of several runs keeps."""
         kept = [name for name in MethodSummary.model_fields if name in self.model_fields_set]
         return MethodSummary.model_construct(
             set(kept), **{name: getattr(self, name) for name in MethodSummary.model_fields}

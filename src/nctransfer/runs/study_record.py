@@ -115,7 +115,7 @@ class FailureRow(Record):
 
 
 class StudiesCost(Cost):
-    """What the cells cost."""
+    """The cost of the cells."""
 
     cells: Whole | None = Field(default=None, description="cells in the folder")
 

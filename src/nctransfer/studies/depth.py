@@ -31,7 +31,7 @@ def line_of(points: list[tuple[float | None, float | None]]) -> tuple[float, flo
 
 
 LEAST_R2 = 0.8
-"""What counts as nearly a line; the paper gives no figure."""
+"""The least R² that counts as nearly a line; the paper gives no figure."""
 R2_MARGIN = 0.1
 
 

@@ -60,7 +60,7 @@ def plan_studies(
 
 
 def _by_study(chosen: Sequence[Study], scale: Scale, seeds: Sequence[int] | None, missing: set[str]) -> list[str]:
-    """What each study adds to those before it, a line each: its cells and its time."""
+    """The addition of each study to those before it, a line each: its cells and its time."""
     lines, counted = [], set()
     for study in chosen:
         number = study.seeds_at(scale) if seeds is None else len(seeds)

@@ -1,4 +1,4 @@
-"""What a scale is: the data, networks and durations of every study, as plain values."""
+"""A scale: the data, networks and durations of every study, as plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes the skip connection work: an ablation of SCL less layer FT, and what the skip then does. Beyond the paper's tables.
+"""Which part of a protocol makes the skip connection work: an ablation of SCL less layer FT. Beyond the paper's tables.
 
 Cells: layer FT and SCL FT of one unit of a released network under the protocol ``paper`` and with one thing of it changed (the
 start of the classifier, the scale at which the skip starts, the optimiser, BatchNorm, the image size), and under ``practical``;

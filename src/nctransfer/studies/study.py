@@ -1,4 +1,4 @@
-"""What a study is: a claim of the paper, the cells that test it, and what it makes of their values."""
+"""A study: a claim of the paper, the cells that test it, and the findings from their values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Outcome:
 
 
 def at(value: Any, *path: str | int) -> Any:
-    """What lies at a path of keys and indices; None where it ends early.
+    """The value at a path of keys and indices; None where it ends early.
 
     Example:
         >>> at({"layers": [{"nc1": 1.5}]}, "layers", -1, "nc1"), at({}, "layers", 0)
@@ -52,7 +52,7 @@ def at(value: Any, *path: str | int) -> Any:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study comes to.
+    """Findings of a study.
 
     Args:
         claims: Each with its verdict.

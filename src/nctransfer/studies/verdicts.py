@@ -1,4 +1,4 @@
-"""What becomes of a claim: a mean effect over seeds with a 95 % interval, and one of four answers.
+"""The verdict on a claim: a mean effect over seeds with a 95 % interval, and one of four answers.
 
 An effect above 0 speaks for the claim. With m the mean over n seeds, s their sample standard deviation and t Student's
 quantile with n − 1 degrees of freedom:

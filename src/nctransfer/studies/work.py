@@ -1,4 +1,4 @@
-"""What each kind of cell computes: configuration in, plain values out."""
+"""The computation of each kind of cell: configuration in, plain values out."""
 
 from __future__ import annotations
 

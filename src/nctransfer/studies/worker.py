@@ -1,4 +1,4 @@
-"""What a worker does: its share of the cells first, then whatever another has left."""
+"""A worker: its share of the cells first, then whatever another has left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Job", "groups", "work"]
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is given.
+    """The task of a worker.
 
     Attributes:
         names: Studies by name.

@@ -1,4 +1,4 @@
-"""What a pre-training run works on: its data, its training images, its network, and settings that do not go with them."""
+"""Opening a pre-training run: its data, its training images, its network, and the check of settings against them."""
 
 from __future__ import annotations
 

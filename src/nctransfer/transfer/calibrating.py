@@ -18,7 +18,7 @@ FEWEST = 10
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What a fit says of images that it did not see.
+    """A fit's logits of images that it did not see.
 
     Attributes:
         classes: For each training, then each validation image, the predicted class; −1 where no fit left the image out.

@@ -59,7 +59,7 @@ class LayeredClassifier(nn.Module):
         return nn.functional.linear((columns - self.mean) * self.factor, self.weight, self.bias)
 
     def parts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What each layer adds to the logits ``(B, K)``; the bias is nobody's."""
+        """Each layer's part of the logits ``(B, K)``; the bias is nobody's."""
         found, start = {}, 0
         for name, width in zip(self.layers, self.widths, strict=True):
             columns = slice(start, start + width)

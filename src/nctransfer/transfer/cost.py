@@ -1,4 +1,4 @@
-"""What a training step of a method costs: seconds and memory, measured in a fresh process so that nothing else is counted."""
+"""The cost of a training step of a method: seconds and memory, measured in a fresh process so that nothing else is counted."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def run_split(
 
 
 def tuned_features(model: TunedNetwork, inputs: Tensor, runtime: Runtime, *, stop: StopRequest | None = None) -> Tensor:
-    """What the classifier sees ``(N, D)``, from tensors taken at the cut; on the CPU."""
+    """The classifier's input ``(N, D)``, from tensors taken at the cut; on the CPU."""
     none = torch.zeros(len(inputs), dtype=torch.int64)
     return _from_cut(model, inputs, none, runtime, model.penultimate, stop)
 

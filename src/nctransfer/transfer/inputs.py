@@ -1,4 +1,4 @@
-"""What goes into a network: loaders of the splits, training batches, and tensors computed once at the cut."""
+"""The input of a network: loaders of the splits, training batches, and tensors computed once at the cut."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Inputs:
         return PixelBatches(loader, self.runtime.device, level=level, seed=self.settings.seed, settings=strengths)
 
     def cached(self, model: TunedNetwork, split: str, rows: np.ndarray | None = None) -> Tensor | None:
-        """What enters the model's tuned part for a split's images, on the device; None where that is not to be kept."""
+        """The input of the model's tuned part for a split's images, on the device; None where that is not to be kept."""
         loader = self.loader(split, subset=rows)
         total = len(loader.split)
         sample = self.sample(split, rows)

@@ -15,7 +15,7 @@ __all__ = ["mechanism_of", "model_mechanism", "skip_mechanism", "split_mechanism
 
 
 def skip_mechanism(features: Tensor, skipped: Tensor, classifier: nn.Linear, labels: Tensor) -> dict[str, Any]:
-    """What the skip connection contributes to a classifier's decisions.
+    """The contribution of the skip connection to a classifier's decisions.
 
     ``skip_share`` = √(Σ_k Var_n[w_k·s_n] / Σ_k Var_n[w_k·(h_n + s_n) + b_k]), over images n and classes k, with h the
     penultimate features and s what the skip adds: 0 where it does nothing, 1 where it alone decides, above 1 where the two

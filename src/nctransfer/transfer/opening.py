@@ -75,7 +75,7 @@ def open_model(settings: TransferSettings, module: nn.Module | Network | None) -
 
 
 def seen_before(settings: TransferSettings, bundle: DataBundle) -> list[str]:
-    """What must be said of a network that was pre-trained here, on the very data set that it is now tuned on."""
+    """Warnings about a network that was pre-trained here, on the very data set that it is now tuned on."""
     try:
         config = json.loads((Path(settings.model) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a run would do, and about what it costs, from one measured step: the dry run."""
+"""The dry run: the steps of a run and about their cost, from one measured step."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def decoding_of(manifest: Mapping[str, Any], pixel_limit: int | None = None) -> 
 
 
 def temperature_of(manifest: Mapping[str, Any], *, raw: bool = False) -> tuple[float, str]:
-    """What logits are divided by before they become probabilities, by a model's manifest, and a sentence on it.
+    """The temperature that logits are divided by before they become probabilities, by a model's manifest, and a sentence on it.
 
     Raises:
         CheckpointError: the manifest's temperature is no positive number.

@@ -1,4 +1,4 @@
-"""What `auto`, `probe` and `tune` return: the run's result as an object."""
+"""The return value of `auto`, `probe` and `tune`: the run's result as an object."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunResult:
 
     @cached_property
     def result(self) -> dict[str, Any]:
-        """What stands in ``result.json``, as plain values."""
+        """The content of ``result.json``, as plain values."""
         return self.record.plain()
 
     def __getattr__(self, name: str) -> Any:

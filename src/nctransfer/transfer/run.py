@@ -149,7 +149,7 @@ def _say_layers(bench: Workbench, layers: list[LayerRow]) -> None:
 
 @dataclasses.dataclass
 class _Outcome:
-    """What the methods of a run came to; empty for a run that tunes nothing."""
+    """Results of the methods of a run; empty for a run that tunes nothing."""
 
     finished: dict[str, Tuned] = dataclasses.field(default_factory=dict)
     best: str | None = None

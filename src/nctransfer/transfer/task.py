@@ -20,7 +20,7 @@ __all__ = ["FitOutcome", "TuningTask", "tuning_plan"]
 
 @dataclasses.dataclass
 class FitOutcome:
-    """What training led to.
+    """The end of a tuning.
 
     Attributes:
         best_epoch: 0 is the state before the first step.

@@ -183,7 +183,7 @@ class TunedNetwork(nn.Module):
         return self.classifier.layers if isinstance(self.classifier, LayeredClassifier) else None
 
     def penultimate(self, inputs: Tensor, *, from_cut: bool = False) -> Tensor:
-        """What the classifier sees, ``(B, D)``: the penultimate features, plus the skip connection's where there is one."""
+        """The classifier's input, ``(B, D)``: the penultimate features, plus the skip connection's where there is one."""
         features, skipped = self.parts(inputs, from_cut=from_cut)
         return features if skipped is None else features + skipped
 
@@ -226,7 +226,7 @@ class TunedNetwork(nn.Module):
 
     @torch.no_grad()
     def prefix(self, images: Tensor) -> Tensor:
-        """What enters the first tuned block (``linear``: the penultimate features); constant while the method trains."""
+        """The input of the first tuned block (``linear``: the penultimate features); constant while the method trains."""
         if self._cut is None:
             return self.network(images)
         return self._cut.prefix(self.network.normalise(images))

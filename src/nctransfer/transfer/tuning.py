@@ -52,7 +52,7 @@ class Tuned:
 
     @property
     def calibration(self) -> dict[str, Any]:
-        """What the manifest of the weights says of the temperature."""
+        """The temperature as the manifest of the weights holds it."""
         found = self.row.calibration
         if found is None or found.temperature is None:
             return {"temperature": None, "calibration": found.note if found else None}
@@ -209,7 +209,7 @@ def evaluate_method(
 
 
 def _held(bench: Workbench, model: TunedNetwork) -> Held:
-    """What a model says of the validation images, which its training did not see."""
+    """A model's logits of the validation images, which its training did not see."""
     judged, labels, _ = run_split(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
     unseen = torch.full((len(bench.bundle.train), bench.num_classes), torch.nan)
     everyone = torch.cat([torch.zeros(len(unseen), dtype=torch.int64), labels])

@@ -1,4 +1,4 @@
-"""What every step of a run has at hand: data, network, device, features taken once, and the choices that follow."""
+"""The common ground of a run's steps: data, network, device, features taken once, and the choices that follow."""
 
 from __future__ import annotations
 
