@@ -74,7 +74,7 @@ def test_a_stage_in_a_terminal_is_a_bar():
 
 def images_checked(made):
     """Work of the data room inside a stage, as opening a data set does it."""
-    with made.stage("opening photos"), progress_shown_by(made.stage):
+    with made.stage("opening photos"), progress_shown_by(made.detail):
         for_each(lambda index: None, 200, what="checking train images")
         for_each(lambda index: None, 200, what=None)
 

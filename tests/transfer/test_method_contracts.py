@@ -172,9 +172,9 @@ def test_skip_starts_from_the_pretrained_features(pretrained, images):
 
 
 def test_a_method_that_needs_a_unit_says_so(pretrained):
-    with pytest.raises(UsageError, match="needs a unit"):
+    with pytest.raises(UsageError, match="needs a block"):
         TunedNetwork(pretrained, METHODS["layer"], None, CLASSES)
-    with pytest.raises(UsageError, match="tunes no single unit"):
+    with pytest.raises(UsageError, match="tunes no single block"):
         TunedNetwork(pretrained, METHODS["linear"], pretrained.units[0], CLASSES)
     with pytest.raises(UsageError, match="no block 'nonsense'"):
         TunedNetwork(pretrained, METHODS["scl"], "nonsense", CLASSES)

@@ -39,7 +39,7 @@ def show_data(
     from .progress import TerminalWatch
 
     watch = TerminalWatch()
-    with watch.stage(f"opening {data}"), progress_shown_by(watch.stage):
+    with watch.detail(f"opening {data}"), progress_shown_by(watch.detail):
         bundle = open_dataset(
             data,
             seed=asked.seed,

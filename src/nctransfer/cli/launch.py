@@ -106,7 +106,7 @@ def _print_layers(console: Console, record: Result) -> None:
 
 
 def _print_methods(console: Console, record: Result) -> None:
-    table = Table("method", "unit", "test", "95 %", "val.", "tuned", "NC1", "s")
+    table = Table("method", "block", "test", "95 %", "val.", "tuned", "NC1", "s")
     for column in table.columns:
         column.no_wrap = True
     for name, row in record.methods.items():

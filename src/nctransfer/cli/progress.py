@@ -70,7 +70,6 @@ class TerminalWatch(Watch):
         self._records: list[dict[str, Any]] = []
         self._live: Live | None = None
         self._progress: Progress | None = None
-        self._depth = 0
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
@@ -78,7 +77,7 @@ class TerminalWatch(Watch):
     @contextlib.contextmanager
     def stage(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         if not self.console.is_terminal:
-            yield from self._plain_stage(title, total)
+            yield from self._plain_stage(title, total, brief=False)
             return
         with self._shown() as progress:
             task = progress.add_task(title, total=total)
@@ -86,6 +85,14 @@ class TerminalWatch(Watch):
                 yield lambda parts: progress.advance(task, parts)
             finally:
                 progress.remove_task(task)
+
+    @contextlib.contextmanager
+    def detail(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        if self.console.is_terminal:
+            with self.stage(title, total) as advance:
+                yield advance
+        else:
+            yield from self._plain_stage(title, total, brief=True)
 
     @contextlib.contextmanager
     def _shown(self) -> Iterator[Progress]:
@@ -100,8 +107,8 @@ class TerminalWatch(Watch):
             finally:
                 self._progress = None
 
-    def _plain_stage(self, title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """A line when the stage ends, and one every half minute while it lasts; that alone for a stage within another."""
+    def _plain_stage(self, title: str, total: int | None, *, brief: bool) -> Iterator[Callable[[int], None]]:
+        """A line every half minute while the stage lasts, and, unless ``brief``, one when it ends."""
         began = said = time.monotonic()
         done = 0
 
@@ -113,12 +120,8 @@ class TerminalWatch(Watch):
                 said = now
                 self.say(f"{title}: {done}{f' of {total}' if total else ''}, {duration(now - began)}")
 
-        self._depth += 1
-        try:
-            yield advance
-        finally:
-            self._depth -= 1
-        if not self._depth:
+        yield advance
+        if not brief:
             self.say(f"{title}: {f'{done} of {total}' if total else 'done'}, {duration(time.monotonic() - began)}")
 
     def record(self, record: dict[str, Any]) -> None:

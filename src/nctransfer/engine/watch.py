@@ -20,6 +20,12 @@ class Watch:
         """A stretch of work of ``total`` parts; the value is called with the number of parts just done."""
         yield lambda parts: None
 
+    @contextlib.contextmanager
+    def detail(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """The same of work within another's, of which a reader hears only where it takes long."""
+        with self.stage(title, total) as advance:
+            yield advance
+
     def record(self, record: dict[str, Any]) -> None:
         """One line of ``metrics.jsonl``, as it is written."""
 

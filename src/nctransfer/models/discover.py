@@ -1,4 +1,4 @@
-"""Finding a network's blocks: which layers to probe, and which units to tune."""
+"""Finding a network's blocks: which layers to probe, and which blocks to tune."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 
 def find_units(module: nn.Module) -> tuple[str, ...]:
-    """Candidate tuning units, shallow to deep.
+    """Candidate blocks for tuning, shallow to deep.
 
     ResNet-like networks: the first block of each stage, as in A.2 of the paper. Others: the blocks or stages that timm's
     feature interface names (for a ViT, the encoder layers). Networks without that interface: every block.

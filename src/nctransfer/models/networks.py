@@ -1,4 +1,4 @@
-"""Networks under one face: images in, penultimate features out, with names for the layers and the tuning units."""
+"""Networks under one face: images in, penultimate features out, with names for the layers and the blocks to tune."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Network(nn.Module):
         layers: Names of the probed layers in execution order (the penultimate features not among them).
         layer_shapes: Output shape of each for one image.
         layouts: Where images and channels lie in the output of each.
-        units: Candidate tuning units, shallow to deep.
+        units: Candidate blocks for tuning, shallow to deep.
         source_classifier: Weight (Z, D) and bias (Z,) of the classifier that the weights file held, or None.
         class_names: Of that classifier, where a manifest names them.
-        convolutional: Whether the units' outputs are ``(B, C, H, W)``; the network then runs channels_last.
+        convolutional: Whether the blocks' outputs are ``(B, C, H, W)``; the network then runs channels_last.
 
     Example:
         >>> net = wrap_module(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), size=16)

@@ -71,10 +71,10 @@ def run_rank(
     runtime = Runtime(settings.device, settings.precision)
     bundle = bundle or open_data(settings.as_transfer(), watch)
     if out is None:
-        with progress_shown_by(watch.stage):
+        with progress_shown_by(watch.detail):
             return RankResult(_rank(settings, bundle, runtime, watch, candidates, known, notes, started, None), None)
     config = {"verb": "rank", **settings.model_dump()}
-    with RunFolder.create(out, config=config, overwrite=overwrite) as folder, progress_shown_by(watch.stage):
+    with RunFolder.create(out, config=config, overwrite=overwrite) as folder, progress_shown_by(watch.detail):
         record = _rank(settings, bundle, runtime, watch, candidates, known, notes, started, folder.path)
         folder.write_result(record)
         from ..report import write_report

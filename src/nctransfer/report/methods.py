@@ -77,11 +77,11 @@ def methods_section(record: Result) -> Section:
 
 
 def trials_section(record: Result) -> Section:
-    """The short trials that chose units and learning rates."""
+    """The short trials that chose blocks and learning rates."""
     trials = record.trials
     if not trials:
         return Section("Trials", [])
-    purposes = {"unit": "unit", "learning_rate": "learning rate"}
+    purposes = {"unit": "block", "learning_rate": "learning rate"}
     notes = Footnotes()
     body: list[list[Cell | str]] = []
     for trial in trials:
@@ -168,7 +168,7 @@ def _setup(listed: dict[str, MethodRow]) -> Table:
         ]
         for key, row in listed.items()
     ]
-    columns = ["Method", "What learns", "Tuned unit", "Learning rate", "Epochs", "Why"]
+    columns = ["Method", "What learns", "Tuned block", "Learning rate", "Epochs", "Why"]
     return Table(columns, body, "How each method was set up", frozenset({1, 2, 5}), stack=True)
 
 

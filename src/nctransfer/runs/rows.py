@@ -249,7 +249,7 @@ class MethodSummary(Record):
 class MethodRow(MethodSummary):
     """A tuning method trained to the end: an entry of ``methods``."""
 
-    why: Text = Field(description="why this unit and this rate")
+    why: Text = Field(description="why this block and this rate")
     tunes: Text = Field(description="what learns, in words")
     cdnv_after: Number = Field(default=None, description="CDNV of the penultimate training features after tuning")
     numerical_rank_after: Number = Field(default=None, description="their numerical rank")
@@ -284,11 +284,11 @@ class MethodRow(MethodSummary):
 
 
 class TrialRow(Record):
-    """A short training that chose a unit or a learning rate."""
+    """A short training that chose a block or a learning rate."""
 
-    purpose: Text = Field(description="'unit' or 'learning_rate'")
+    purpose: Text = Field(description="'unit' (a block) or 'learning_rate'")
     method: Text = Field(description="an entry of `methods`")
-    unit: Text | None = Field(description="the unit that was tuned")
+    unit: Text | None = Field(description="the block that was tuned")
     learning_rate: Number = Field(description="the rate")
     chosen: bool = Field(description="whether it was chosen")
     epochs: Whole = Field(description="epochs of the trial")

@@ -105,7 +105,7 @@ def pretrain(
     runtime = Runtime(settings.device, settings.precision)
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        stack.enter_context(progress_shown_by((watch or Watch()).stage))
+        stack.enter_context(progress_shown_by((watch or Watch()).detail))
         config = _config(data, settings, network)
         run = RunFolder(out)
         if runtime.is_main:

@@ -29,7 +29,7 @@ def open_data(
         check: Whether images are decoded beforehand, and bad ones left out.
     """
     opening = watch.stage(f"opening {settings.data}")
-    with (stop or StopRequest()).at_once(), opening, progress_shown_by(watch.stage):
+    with (stop or StopRequest()).at_once(), opening, progress_shown_by(watch.detail):
         bundle = open_dataset(
             settings.data,
             seed=settings.seed,

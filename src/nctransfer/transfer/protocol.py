@@ -43,7 +43,7 @@ class Protocol:
         epoch: Whether the model is that of the ``best`` epoch on validation, of the ``last``, or a ``mixture``: the mean of
             start and last epoch, weighted by validation (see `averaging`).
         augment: ``auto`` or ``none``.
-        skips: SCL's skip connections: the ``projection`` of A.2 from the tuned unit to the penultimate features, or from all
+        skips: SCL's skip connections: the ``projection`` of A.2 from the tuned block to the penultimate features, or from all
             ``layers`` to the logits, started at the deep probe; full fine-tuning has the latter, too.
 
     Example:

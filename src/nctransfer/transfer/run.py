@@ -89,7 +89,7 @@ def run_transfer(
     with (
         Desk(Path(out), config, resume, overwrite) as desk,
         StopRequest() as stop,
-        progress_shown_by(watch.stage),
+        progress_shown_by(watch.detail),
     ):
         bench = Workbench(settings, bundle=bundle, module=module, watch=watch, stop=stop)
         _check_accumulation(bench)
@@ -233,7 +233,7 @@ def _method(
     low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
     bench.watch.say(
         f"{model.method.title}: {tuned.row.test_accuracy:.1%} on {len(tuned.labels)} test images "
-        f"({low:.1%} to {high:.1%}){f', unit {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
+        f"({low:.1%} to {high:.1%}){f', block {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
         + (
             "; no epoch beat the probe that it starts from"
             if outcome.best_epoch == 0 and method.changes_features

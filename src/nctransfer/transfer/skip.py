@@ -1,6 +1,6 @@
-"""The skip connections of SCL fine-tuning, from a unit's output to the penultimate features.
+"""The skip connections of SCL fine-tuning, from a block's output to the penultimate features.
 
-The classifier sees ``penultimate + skip(unit's output)`` (Figure 7 of the paper; design in A.2): convolutional maps are
+The classifier sees ``penultimate + skip(block's output)`` (Figure 7 of the paper; design in A.2): convolutional maps are
 averaged to 1×1, projected by a 1×1 convolution to the penultimate width and batch-normalised; transformer tokens, whose
 width is that of the penultimate features already, are pooled as the network pools its last layer and added directly.
 """
@@ -37,7 +37,7 @@ class ConvolutionalSkip(nn.Module):
 
 
 class DirectSkip(nn.Module):
-    """The unit's output, pooled as the network pools its last layer, with no parameters of its own."""
+    """The block's output, pooled as the network pools its last layer, with no parameters of its own."""
 
     def __init__(self, network: Network, unit: str) -> None:
         super().__init__()

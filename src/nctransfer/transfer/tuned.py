@@ -29,7 +29,7 @@ class TunedNetwork(nn.Module):
     pretrained BatchNorms of the tuned part: their scale and shift learn, their statistics stay. With the statistics of small
     batches instead, the features jump away from the classifier that was fitted to them (1,000 CIFAR-10 images, 6 epochs of
     SCL: 76.5 % on validation with kept statistics, 66.5 % without). Gradients flow
-    through the frozen blocks above the tuned unit; below it nothing requires a gradient, so no graph is kept there.
+    through the frozen blocks above the tuned one; below it nothing requires a gradient, so no graph is kept there.
 
     Args:
         network: The pretrained network; it is changed in place (``requires_grad``), so pass a copy to keep one.
@@ -42,7 +42,7 @@ class TunedNetwork(nn.Module):
         adapter_rank: Of the adapters, for methods that have them; None where they are merged into the weights already.
 
     Raises:
-        UsageError: the method needs a unit and none was given, or the unit is unknown; or the network has nothing that can
+        UsageError: the method needs a block and none was given, or the block is unknown; or the network has nothing that can
             be adapted.
         SetupError: the package that brings the method's adapters is not installed.
     """
@@ -60,9 +60,11 @@ class TunedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if method.needs_unit and unit is None:
-            raise UsageError(f"method {method.name!r} needs a unit", remedy=f"one of {', '.join(network.units)}")
+            raise UsageError(f"method {method.name!r} needs a block", remedy=f"one of {', '.join(network.units)}")
         if not method.needs_unit and unit is not None:
-            raise UsageError(f"method {method.name!r} tunes no single unit, got {unit!r}", remedy="leave the unit out")
+            raise UsageError(
+                f"method {method.name!r} tunes no single block, got {unit!r}", remedy="leave the block out"
+            )
         self.units = () if unit is None else find_tuned(network, unit, where="the block")
         self.unit = None if unit is None else ", ".join(word.strip() for word in unit.split(",") if word.strip())
         self.network, self.method, self.num_classes = network, method, num_classes

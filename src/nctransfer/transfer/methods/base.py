@@ -1,7 +1,7 @@
 """The contract of a tuning method, and the registry of all of them.
 
-A method says three things of a frozen, pretrained network: which of its modules learn, which unit they belong to, and
-whether a skip connection carries the unit's output to the penultimate features. Everything else (data order, schedule,
+A method says three things of a frozen, pretrained network: which of its modules learn, which block they belong to, and
+whether a skip connection carries the block's output to the penultimate features. Everything else (data order, schedule,
 learning-rate search, choice of the epoch) is the same for all, so that their numbers compare.
 
 Nothing here imports torch, so that settings and help pages can name the methods.
@@ -60,11 +60,11 @@ class TuningMethod:
         mark: How plots draw it.
         phrase: The title with an article, where it takes one.
         short: The title in a narrow column.
-        needs_unit: Whether one unit of the network is tuned.
+        needs_unit: Whether a block of the network is tuned, or several.
         whole: Whether every parameter is tuned.
         layered: Whether the classifier reads several layers and not the penultimate features alone.
         fitted: Whether nothing but the classifier learns and it is fitted in closed form, not trained by steps.
-        make_skip: Builds the skip connection for (network, unit), or None where the method has none.
+        make_skip: Builds the skip connection for (network, block), or None where the method has none.
         adapter: Adds adapters to the frozen network, or None where the method has none.
         package: A package that the method needs and this one does not bring; its extra has the same name. Such a method is
             tuned where it is asked for by name only.

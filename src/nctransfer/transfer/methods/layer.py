@@ -1,4 +1,4 @@
-"""Layer fine-tuning: one unit and the classifier learn (section 3.3 of the paper)."""
+"""Layer fine-tuning: one block and the classifier learn (section 3.3 of the paper)."""
 
 from __future__ import annotations
 

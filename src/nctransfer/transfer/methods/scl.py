@@ -1,6 +1,6 @@
-"""Skip-connection-layer (SCL) fine-tuning: one unit learns, and a skip connection carries its output to the classifier.
+"""Skip-connection-layer (SCL) fine-tuning: one block learns, and a skip connection carries its output to the classifier.
 
-The classifier sees ``penultimate + skip(unit's output)`` (Figure 7 of the paper; design in A.2); the skip connections
+The classifier sees ``penultimate + skip(block's output)`` (Figure 7 of the paper; design in A.2); the skip connections
 themselves are in :mod:`nctransfer.transfer.skip`.
 """
 
