@@ -15,10 +15,15 @@ from nctransfer.cli import main
 from nctransfer.errors import CheckpointError, DataError, ResourceError, SetupError, UsageError
 from nctransfer.export import FORMATS, ExportSettings, export_run, find_exported, predict_exported
 from nctransfer.export.formats import write_model
-from nctransfer.transfer import load_classifier
+from nctransfer.transfer import METHOD_NAMES, load_classifier
 
 pytest.importorskip("onnxruntime", reason="onnxruntime (the extra `onnx`) is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript (the extra `onnx`) is not installed")
+
+
+SMALL = {
+    "image_size": 16, "limit": 60, "epochs": 1, "lr": 1e-3, "augment": 1, "device": "cpu", "step_cost": False,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +37,29 @@ def run(tmp_path_factory):
         layers=["layer3.0"],
         out=tmp_path_factory.mktemp("export") / "run",
         weights="random",
-        image_size=16,
-        limit=60,
-        epochs=1,
-        lr=1e-3,
-        augment=1,
-        device="cpu",
-        step_cost=False,
+        **SMALL,
     ).folder
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    """A finished run of a method, each made once."""
+    place = tmp_path_factory.mktemp("methods")
+
+    def folder(method):
+        if not (place / method).exists():
+            nctransfer.tune(
+                "digits",
+                "cifar_resnet20",
+                method=method,
+                weights="random",
+                layers=["layer3.0"],
+                out=place / method,
+                **SMALL,
+            )
+        return place / method
+
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +100,7 @@ def test_the_model_card_names_what_it_stands_on(run, exported):
     card = exported.path.with_name("MODEL_CARD.md").read_text()
     for part in (
         "# cifar_resnet20 tuned on digits",
+        "Pretrained weights: none; the network started from random weights",
         "Training data: _to be filled in by you_",
         "95 % interval",
         "SHA-256",
@@ -103,6 +124,22 @@ def test_prediction_needs_no_torch_and_gives_the_runs_probabilities(run, exporte
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [entry["label"] for entry in json.loads(done.stdout)] == [prediction.label for prediction in own]
+
+
+@pytest.mark.slow
+def test_the_licence_of_the_weights_is_filled_in(tmp_path):
+    run = nctransfer.tune("digits", method="linear", layers=["blocks.6"], out=tmp_path / "run", **SMALL).folder
+    export_run(run, ExportSettings(to="torchscript", images=2), out=tmp_path / "export" / "model.pt")
+    assert "weights: apache-2.0" in (tmp_path / "export" / "MODEL_CARD.md").read_text().lower()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHOD_NAMES)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_method_is_exported(method, form, tuned, tmp_path):
+    report = export_run(tuned(method), ExportSettings(to=form), out=tmp_path / "model")
+    assert report.relative_difference <= 1e-4
+    assert report.same_predictions
 
 
 @pytest.mark.parametrize("form", ["torchscript", "exported-program"])

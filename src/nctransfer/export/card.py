@@ -42,7 +42,7 @@ def model_card(folder: Path, manifest: dict[str, Any], report: ExportReport) -> 
         "",
         "## Licences",
         "",
-        f"- Pretrained weights: {manifest['license'] or 'unknown; see their source'}",
+        f"- Pretrained weights: {_licence(manifest)}",
         "- Training data: _to be filled in by you_",
         "",
         "## Accuracy",
@@ -66,6 +66,13 @@ def model_card(folder: Path, manifest: dict[str, Any], report: ExportReport) -> 
         "",
     ]
     return "\n".join(lines)
+
+
+def _licence(manifest: dict[str, Any]) -> str:
+    """The licence of the weights that tuning started from."""
+    if manifest["pretrained_weights"] == "random":
+        return "none; the network started from random weights"
+    return manifest["license"] or f"not known here; look where they come from ({manifest['pretrained_weights']})"
 
 
 def _probabilities(manifest: dict[str, Any]) -> str:
