@@ -37,6 +37,7 @@ from ..runs import (
 )
 from .again import train_again
 from .choose import Chooser
+from .contest import decide
 from .desk import Desk, reload_method, stored_method
 from .features import measure_features
 from .handover import save_classifier
@@ -45,7 +46,6 @@ from .methods import find_method, inner_probe
 from .result import RunResult
 from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, fit_probe, train_method
-from .winner import Candidate, pick_winner
 from .workbench import Workbench
 
 __all__ = ["run_transfer"]
@@ -251,16 +251,7 @@ def _conclude(
     before: LayerRow,
 ) -> _Outcome:
     """The winner by validation, its mistakes, and the model to hand over."""
-    targets = torch.cat([bench.train_features.labels, bench.validation_features.labels])
-    candidates = [
-        Candidate(
-            name,
-            tuned.row.phrase,
-            torch.where(tuned.held >= 0, (tuned.held == targets).double(), torch.nan).numpy(),
-        )
-        for name, tuned in sorted(finished.items(), key=lambda item: item[1].model.method.step_share)
-    ]
-    verdict = pick_winner(candidates)
+    verdict = decide(bench, desk, finished)
     best = verdict.name
     why = f"{finished[best].row.why} {verdict.why}".strip()
     winner = finished[best] = train_again(bench, desk, best, finished[best], before)

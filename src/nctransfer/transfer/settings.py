@@ -64,6 +64,11 @@ class TransferSettings(DataSettings):
         description="Train the winner again with the validation images among the training images, up to 2,000 in all.",
         json_schema_extra=TUNING,
     )
+    more_folds: bool = Field(
+        True,
+        description="Train the best method on further folds where held-out images cannot tell it from a probe.",
+        json_schema_extra=TUNING,
+    )
     augment: Literal["auto", "1", "2", "3", "4", "5"] = Field(
         "auto",
         description="Augmentation while tuning: 1 none, 2 + crop, 3 + flip, 4 + colour jitter, 5 + grey, or auto.",

@@ -80,7 +80,10 @@ def train_method(
     keeping: Keeping | None = None,
     *,
     again: Mapping[str, float] | None = None,
+    weights: Mapping[str, float] | None = None,
     ends: Ends | None = None,
+    label: str = "",
+    title: str = "",
 ) -> tuple[TunedNetwork, FitOutcome]:
     """Tune ``method`` with the chosen unit and rate; the model comes back as the protocol keeps it.
 
@@ -92,7 +95,10 @@ def train_method(
         keeping: Where the training in progress is kept, and taken up again.
         again: Train on training and validation images together, and weigh the last epochs of the rates like this, as an
             earlier training chose on validation.
+        weights: The same weights without the validation images; nothing is chosen then.
         ends: Where the last epochs of finished rates are kept.
+        label: Of this training among the files of the run; the method's name where empty.
+        title: Of this training for people; the method's title where empty.
     """
     protocol, settings = protocol or bench.protocol, bench.settings
     inputs = bench.inputs if again is None else bench.whole
@@ -107,7 +113,8 @@ def train_method(
         batches: Batches = inputs.cached_batches(cached)
     else:
         batches = inputs.pixel_batches(level, bench.augmentation[1])
-    label = method if again is None else f"{method}-again"
+    label = label or (method if again is None else f"{method}-again")
+    chosen = weights if again is None else again
 
     def train_at(rate: float) -> FitOutcome:
         task = TuningTask(
@@ -116,14 +123,14 @@ def train_method(
             protocol,
             validate=lambda tuned: validation_accuracy(tuned, bench, kept),
             from_cut=cached is not None,
-            watch=again is None,
+            watch=chosen is None,
             label=label,
         )
         plan = tuning_plan(
             task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
         )
-        title = model.method.title if again is None else f"{model.method.title} again"
-        with bench.watch.stage(title, plan.epochs) as advance:
+        said = title or (model.method.title if again is None else f"{model.method.title} again")
+        with bench.watch.stage(said, plan.epochs) as advance:
             return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
 
     if protocol.epoch != "mixture":
@@ -135,7 +142,7 @@ def train_method(
             train_at,
             lambda tuned: validation_logits(tuned, bench, kept),
             label=label,
-            again=again,
+            again=chosen,
             ends=ends,
             finished=keeping.done if keeping is not None else lambda: None,
         )

@@ -28,10 +28,11 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """The winner's name, and why in a sentence."""
+    """The winner's name, why in a sentence, and the name of the most accurate, which may be another."""
 
     name: str
     why: str
+    best: str
 
 
 def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
@@ -61,18 +62,20 @@ def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
     finalists = sorted((result.winner for result in played), key=lambda winner: order[winner.name])
     final = _round(finalists)
     if len(candidates) == 1:
-        return Verdict(final.winner.name, "")
+        return Verdict(final.winner.name, "", final.winner.name)
     # Where the final told nobody apart, the sentence is that of the round that the winner came from.
     told = [final, *(result for result in played if result.winner is final.winner)]
     close = next((result for result in told if result.winner is not result.best), None)
     if close is None:
         share = _share(final.winner.right, _common(finalists))
-        return Verdict(final.winner.name, f"It was best on held-out images: {share:.1%} of {final.count}.")
+        why = f"It was best on held-out images: {share:.1%} of {final.count}."
+        return Verdict(final.winner.name, why, final.winner.name)
     best, winner = close.best.phrase, close.winner.phrase
     return Verdict(
         final.winner.name,
         f"{best[:1].upper()}{best[1:]} was {100 * close.gap:.1f} points better on {close.count} held-out images, within one "
         f"standard error ({100 * close.error:.1f} points) of {winner}, which is cheaper.",
+        close.best.name,
     )
 
 
