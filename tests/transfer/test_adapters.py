@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nctransfer.errors import SetupError, UsageError
+from nctransfer.export import ExportSettings, export_run
 from nctransfer.models import load_network, wrap_module
 from nctransfer.transfer import METHODS, TransferSettings, TunedNetwork, auto, load_classifier, plan_run, predict, tune
 from nctransfer.transfer.adapters import adaptable_modules
@@ -147,7 +148,7 @@ def test_a_network_without_anything_to_adapt_says_so(striped, method, tmp_path):
         tune(striped, DeadBranch(), method=method, out=tmp_path / "run", adapter_rank=11, **OPTIONS)
 
 
-def test_a_run_hands_over_a_network_that_needs_no_peft(striped, tmp_path):
+def test_a_run_hands_over_a_network_that_needs_no_peft(striped, tmp_path, monkeypatch):
     pytest.importorskip("peft")
     out = tmp_path / "run"
     run = tune(striped, method="lora", out=out, adapter_rank=4, refit=False, **NETWORK, **OPTIONS)
@@ -170,6 +171,10 @@ def test_a_run_hands_over_a_network_that_needs_no_peft(striped, tmp_path):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     ours = model(torch.full((1, 3, 16, 16), 90, dtype=torch.uint8))
     torch.testing.assert_close(torch.tensor(json.loads(done.stdout)), ours, rtol=1e-4, atol=1e-5)
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "peft", None)
+        exported = export_run(out, ExportSettings(to="torchscript", images=8), out=tmp_path / "model.pt")
+    assert exported.same_predictions
     again = tune(striped, method="lora", out=out, adapter_rank=4, refit=False, resume=True, **NETWORK, **OPTIONS)
     assert again.record.methods["lora"] == row
 

@@ -44,7 +44,9 @@ def test_parts_of_a_single_image_are_refused(striped, small_network, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's own, while it looks at a block's input
-@pytest.mark.parametrize(("method", "augment"), [("linear", 1), ("layer", 1), ("scl", 1), ("scl", 2), ("full", 2)])
+@pytest.mark.parametrize(
+    ("method", "augment"), [("linear", 1), ("layer", 1), ("scl", 1), ("scl", 2), ("lora", 2), ("full", 2)]
+)
 def test_compiled_blocks_learn_what_plain_ones_do(striped, small_network, tmp_path, method, augment):
     layer = small_network.units[1] if method in ("layer", "scl") else None
     options = {**OPTIONS, "augment": augment}

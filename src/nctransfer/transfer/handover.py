@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import DataBundle, Preprocess
 from ..errors import CheckpointError, UsageError
 from ..models import Network, network_from_manifest
 from ..runs import load_tensors, save_tensors
-from .methods import find_method
+from .methods import TuningMethod, find_method
 from .tuned import TunedNetwork
 
 __all__ = ["load_classifier", "save_classifier"]
@@ -68,52 +69,13 @@ def load_classifier(
     Raises:
         CheckpointError: a file is missing, altered or of another kind.
     """
-    path = Path(run)
-    if path.is_dir():
-        folder, path = path, path / "checkpoints" / "best.safetensors"
-        if not path.is_file() and (folder / "checkpoints" / "final.safetensors").is_file():
-            raise CheckpointError(
-                "the run holds a pre-trained encoder and no classifier",
-                where=str(run),
-                remedy=f"tune it first: nctransfer tune DATA --model {run}",
-            )
-        if not path.is_file():
-            raise CheckpointError("the run holds no tuned model", where=str(run), remedy="finish it with --resume")
-    elif not path.is_file():
-        raise CheckpointError(
-            "no such run",
-            where=str(path),
-            remedy="name the folder of a finished `auto` or `tune` run, or its best.safetensors",
-        )
+    path = _file_of(run)
     tensors, manifest = load_tensors(path)
     if manifest.get("format") != _FORMAT:
         raise CheckpointError(
             "not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run"
         )
-    try:
-        method = find_method(str(manifest.get("method")))
-    except UsageError:
-        raise CheckpointError(
-            f"the tuning method {manifest.get('method')!r} is not known here",
-            where=str(path),
-            remedy="register it first: nctransfer.transfer.register(method)",
-        ) from None
-    encoder_state = {
-        key.removeprefix("network.encoder."): value
-        for key, value in tensors.items()
-        if key.startswith("network.encoder.")
-    }
-    if module is None and not manifest.get("arch"):
-        raise UsageError(
-            "the run's network was a Python object and cannot be rebuilt by name",
-            where=str(path),
-            remedy="pass module=...",
-        )
-    if module is None:
-        network = network_from_manifest(encoder_state, manifest, where=path, name=str(manifest["arch"]))
-    else:
-        facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
-        network = Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
+    method, network = _method_of(manifest, path), _network_of(tensors, manifest, path, module)
     model = TunedNetwork(
         network,
         method,
@@ -138,3 +100,57 @@ def load_classifier(
         fit=manifest.get("fit") or "crop",
     )
     return model.eval(), preprocess, manifest
+
+
+def _file_of(run: str | Path) -> Path:
+    """The weights of the model that a run chose, or the file itself."""
+    path = Path(run)
+    if path.is_dir():
+        folder, path = path, path / "checkpoints" / "best.safetensors"
+        if not path.is_file() and (folder / "checkpoints" / "final.safetensors").is_file():
+            raise CheckpointError(
+                "the run holds a pre-trained encoder and no classifier",
+                where=str(run),
+                remedy=f"tune it first: nctransfer tune DATA --model {run}",
+            )
+        if not path.is_file():
+            raise CheckpointError("the run holds no tuned model", where=str(run), remedy="finish it with --resume")
+    elif not path.is_file():
+        raise CheckpointError(
+            "no such run",
+            where=str(path),
+            remedy="name the folder of a finished `auto` or `tune` run, or its best.safetensors",
+        )
+    return path
+
+
+def _method_of(manifest: Mapping[str, Any], path: Path) -> TuningMethod:
+    try:
+        return find_method(str(manifest.get("method")))
+    except UsageError:
+        raise CheckpointError(
+            f"the tuning method {manifest.get('method')!r} is not known here",
+            where=str(path),
+            remedy="register it first: nctransfer.transfer.register(method)",
+        ) from None
+
+
+def _network_of(
+    tensors: Mapping[str, Tensor], manifest: dict[str, Any], path: Path, module: nn.Module | None
+) -> Network:
+    """The network whose weights are in ``tensors``: built by name, or around the module that was given."""
+    if module is None and not manifest.get("arch"):
+        raise UsageError(
+            "the run's network was a Python object and cannot be rebuilt by name",
+            where=str(path),
+            remedy="pass module=...",
+        )
+    if module is not None:
+        facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
+        return Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
+    encoder_state = {
+        key.removeprefix("network.encoder."): value
+        for key, value in tensors.items()
+        if key.startswith("network.encoder.")
+    }
+    return network_from_manifest(encoder_state, manifest, where=path, name=str(manifest["arch"]))
