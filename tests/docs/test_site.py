@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 import zlib
@@ -74,17 +75,57 @@ def test_links_are_followed(tmp_path):
     ]
 
 
-@pytest.mark.slow
-def test_the_site_is_built_without_a_warning_and_holds_together(tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The site; warnings are errors."""
     pytest.importorskip("furo", reason="the extra `docs` is not installed")
     pytest.importorskip("myst_parser", reason="the extra `docs` is not installed")
-    words = ["-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(tmp_path)]
+    site = tmp_path_factory.mktemp("site")
+    words = ["-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(site)]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    wrong, followed = script(ROOT / "tools" / "check_site.py").faults(tmp_path)
+    return site
+
+
+@pytest.mark.slow
+def test_the_built_site_holds_together(built):
+    wrong, followed = script(ROOT / "tools" / "check_site.py").faults(built)
     assert wrong == []
     assert followed > 1000
-    inventory = zlib.decompress((tmp_path / "objects.inv").read_bytes().split(b"zlib.\n", 1)[1]).decode()
+    inventory = zlib.decompress((built / "objects.inv").read_bytes().split(b"zlib.\n", 1)[1]).decode()
     known = {line.split()[0] for line in inventory.splitlines()}
     names = {f"{room}.{name}" for room in ROOMS for name in importlib.import_module(room).__all__}
     assert names <= known
+
+
+@pytest.mark.slow
+def test_the_search_works_from_the_disk(built, tmp_path):
+    """The built folder, opened without a server in a real browser."""
+    browser = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+    )
+    if not browser:
+        pytest.skip("no Chromium on this machine")
+    words = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    words += [
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path}",
+        "--virtual-time-budget=20000",
+    ]
+    for query, found in {
+        "nc1_calibrated": "reference/metrics.html#nctransfer.metrics.nc1_calibrated",
+        "patient": "accepted.html",
+    }.items():
+        page = f"{(built / 'search.html').as_uri()}?q={query}"
+        done = subprocess.run([*words, "--dump-dom", page], capture_output=True, text=True, timeout=120)
+        results = re.search(r'<ul[^>]*class="search".*?</ul>', done.stdout, re.S)
+        assert results, done.stdout[-2000:]
+        assert f'href="{found}' in results[0]
