@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .interruption import StopRequest
     from .journal import Journal
     from .loop import Diverged, Loop, train
-    from .memory import halving, is_out_of_memory
+    from .memory import OutOfMemory, halving, is_out_of_memory
     from .plan import EpochReport, Hooks, Plan, Trained
     from .reading import ClassSums, Reading, Rows, Sink, read_split
     from .runtime import Runtime
@@ -34,7 +34,7 @@ __all__ = lazy_front(
         "interruption": ["StopRequest"],
         "journal": ["Journal"],
         "loop": ["Diverged", "Loop", "train"],
-        "memory": ["halving", "is_out_of_memory"],
+        "memory": ["OutOfMemory", "halving", "is_out_of_memory"],
         "plan": ["EpochReport", "Hooks", "Plan", "Trained"],
         "reading": ["ClassSums", "Reading", "Rows", "Sink", "read_split"],
         "runtime": ["Runtime"],

@@ -18,7 +18,7 @@ from ..data import Batch
 from ..errors import PreemptedError, ResourceError, SetupError
 from .batches import Batches
 from .checkpoints import all_finite, pack_training, unpack_training
-from .memory import is_out_of_memory
+from .memory import OutOfMemory, is_out_of_memory
 from .plan import EpochReport, Hooks, Plan, Trained
 from .runtime import Runtime
 from .task import Moment, Task
@@ -285,8 +285,8 @@ class Loop:
             remedy=self.task.advice,
         )
 
-    def _out_of_memory(self) -> ResourceError:
-        return ResourceError(
+    def _out_of_memory(self) -> OutOfMemory:
+        return OutOfMemory(
             f"out of memory in step {self.step}, with batches of {self.batches.batch_size}",
             where=self._place(),
             remedy="use a smaller --batch-size or --image-size, or split batches with --accumulation 2 (4, 8, ...)",

@@ -9,14 +9,18 @@ from torch import Tensor
 
 from ..errors import ResourceError
 
-__all__ = ["halving", "is_out_of_memory"]
+__all__ = ["OutOfMemory", "halving", "is_out_of_memory"]
+
+
+class OutOfMemory(ResourceError):
+    """Memory ran out, on the CPU or on a device."""
 
 
 def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> dict[str, Tensor]:
     """``forward(images)``, in halves where memory runs out; the result is the same.
 
     Raises:
-        ResourceError: one image alone does not fit.
+        OutOfMemory: one image alone does not fit.
     """
     try:
         return forward(images)
@@ -24,7 +28,7 @@ def halving(forward: Callable[[Tensor], dict[str, Tensor]], images: Tensor) -> d
         if not is_out_of_memory(error):
             raise
         if len(images) <= 1:
-            raise ResourceError(
+            raise OutOfMemory(
                 "out of memory with a single image", where=str(images.device), remedy="use a smaller --image-size"
             ) from error
     if images.device.type == "cuda":

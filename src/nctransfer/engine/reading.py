@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +132,7 @@ def read_split(
     stop: StopRequest | None = None,
     advance: Callable[[int], None] = lambda parts: None,
     identity: Callable[[int], str] | None = None,
+    checked: Collection[str] | None = None,
     place: Callable[[str], str] = "layer {}".format,
     remedy: str = "use --precision fp32 or bf16, and check the weights",
 ) -> Reading:
@@ -147,6 +148,7 @@ def read_split(
         stop: Asked between batches.
         advance: Told the number of samples done.
         identity: Names a sample by its position; with it, outputs that are not finite are an error.
+        checked: The outputs that must be finite then; all where left out.
         place: Words for an output by its name, for that error.
         remedy: What that error advises.
 
@@ -168,7 +170,7 @@ def read_split(
             stop.raise_if_noted()
         found = halving(run, batch.images.to(runtime.device, non_blocking=True))
         for name, values in found.items():
-            if identity is not None:
+            if identity is not None and (checked is None or name in checked):
                 _check_finite(place(name), values, batch, identity, remedy)
             filled.setdefault(name, Rows(total, store)).put(values, batch)
         labels[batch.indices] = batch.labels.cpu()

@@ -36,6 +36,9 @@ class Result(Record):
     )
     trials: tuple[TrialRow, ...] = Field(default=(), description="short trainings, in the order they ran")
     methods: dict[Text, MethodRow] = Field(default={}, description="by name: every method that was trained to the end")
+    left_out: dict[Text, Text] = Field(
+        default={}, description="by method: why it was asked for and is not among `methods`"
+    )
     best_method: Text | None = Field(default=None, description="the entry of `methods` that is handed over")
     confusion: tuple[tuple[Whole, ...], ...] | None = Field(
         default=None, description="test images (K, K), rows true, columns as the handed-over model says"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import torch
 from torch import Tensor
 
 from ..data import PixelLoader
@@ -39,6 +40,7 @@ def extract_features(
     runtime: Runtime,
     *,
     layers: Sequence[str] | None = None,
+    checked: Collection[str] | None = None,
     transform: Callable[[Tensor], Tensor] | None = None,
     stop: StopRequest | None = None,
     advance: Callable[[int], None] = lambda parts: None,
@@ -53,13 +55,14 @@ def extract_features(
         loader: Not shuffled.
         runtime: Device, precision and processes; each process computes its share of every batch.
         layers: Layer names; an empty list for the penultimate layer alone.
+        checked: The layers whose features must be finite; all where left out.
         transform: Applied to the uint8 images first.
         stop: Asked between batches.
         advance: Told the number of images done.
         table: Features of this network that were computed before; it takes the new ones.
 
     Raises:
-        DataError: a feature is NaN or infinite; the layer and the first sample are named.
+        DataError: a feature of a checked layer is NaN or infinite; the layer and the first sample are named.
         ResourceError: not even one image fits into the device's memory.
         PreemptedError: told to stop.
     """
@@ -79,6 +82,7 @@ def extract_features(
         stop=stop,
         advance=advance,
         identity=loader.split.identity,
+        checked=checked,
     )
     return LayerFeatures(reading.found, reading.labels)
 
@@ -94,5 +98,18 @@ def measure_features(
             measure_layer(features, taken.labels, num_classes=num_classes, permutations=permutations, seed=seed),
             penultimate=name == PENULTIMATE,
         )
+        if name == PENULTIMATE or (bad := _not_finite(features)) == 0
+        else _unmeasured(name, features, bad)
         for name, features in taken.features.items()
     ]
+
+
+def _not_finite(features: Tensor) -> int:
+    return int((~torch.isfinite(features).all(1)).sum())
+
+
+def _unmeasured(name: str, features: Tensor, bad: int) -> LayerRow:
+    """The row of a layer below the last that is NaN or infinite on some images: no number, and why."""
+    reason = f"{bad} of {len(features)} images have features that are NaN or infinite"
+    numbers = ("nc1", "nc1_null_mean", "nc1_null_std", "nc1_calibrated", "cdnv", "numerical_rank", "class_separation")
+    return LayerRow(name=name, dim=int(features.shape[1]), nc1=None, cdnv=None, notes=dict.fromkeys(numbers, reason))

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..data import DataBundle, progress_shown_by, warnings_of_report
 from ..engine import StopRequest, Watch, check_trackers
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
 from ..runs import (
@@ -44,6 +44,7 @@ from .handover import save_classifier
 from .kin import with_leak
 from .methods import find_method, inner_probe
 from .result import RunResult
+from .setbacks import recover, setback
 from .settings import TransferSettings
 from .tuning import Tuned, evaluate_method, fit_probe, train_method
 from .workbench import Workbench
@@ -101,6 +102,7 @@ def run_transfer(
         ledger = desk.ledger
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
+        bench.warn(_about_layers(layers))
         _say_layers(bench, layers)
         report = with_leak(report, bench, ledger)
         outcome = _Outcome()
@@ -108,8 +110,8 @@ def run_transfer(
             chooser = Chooser(bench, ledger)
             _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
-            finished = {name: _method(bench, chooser, desk, name, unit, layers) for name in names}
-            outcome = _conclude(bench, desk, finished, chooser.trials, layers[-1])
+            finished, left_out = _attempt(bench, chooser, desk, names, unit, layers)
+            outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
@@ -130,6 +132,12 @@ def measure_layers(bench: Workbench) -> list[LayerRow]:
     measured = measure_features(bench.train_features, bench.num_classes, permutations=20, seed=bench.settings.seed)
     with bench.watch.stage("linear probes"):
         probes, left_out = bench.probing.layers, bench.probing.left_out
+    if PENULTIMATE in left_out:
+        raise DataError(
+            f"the network's output cannot be classified: {left_out[PENULTIMATE]}",
+            where=f"{bench.network.name}, penultimate features",
+            remedy="check the weights, --image-size and the images",
+        )
     rows = []
     for row in measured:
         found = probes.get(row.name)
@@ -137,6 +145,18 @@ def measure_layers(bench: Workbench) -> list[LayerRow]:
         accuracy = None if found is None else found.accuracy
         rows.append(row.model_copy(update={"probe_val_accuracy": accuracy, "notes": notes}))
     return rows
+
+
+def _about_layers(layers: list[LayerRow]) -> list[str]:
+    """A warning for the layers that no probe can use, by reason."""
+    names: dict[str, list[str]] = {}
+    for row in layers:
+        if reason := row.notes.get("probe_val_accuracy"):
+            names.setdefault(reason, []).append(row.name)
+    return [
+        f"left out of the probes: layer{'s' if len(same) > 1 else ''} {', '.join(same)} ({reason})"
+        for reason, same in names.items()
+    ]
 
 
 def _say_layers(bench: Workbench, layers: list[LayerRow]) -> None:
@@ -156,6 +176,7 @@ class _Outcome:
     trials: tuple[TrialRow, ...] = ()
     confusion: tuple[tuple[int, ...], ...] | None = None
     mistakes: tuple[Mistake, ...] = ()
+    left_out: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _record(
@@ -189,6 +210,7 @@ def _record(
         layers_after={name: tuple(t.layers_after) for name, t in outcome.finished.items() if t.layers_after},
         trials=outcome.trials,
         methods={name: tuned.row for name, tuned in outcome.finished.items()},
+        left_out=outcome.left_out,
         best_method=outcome.best,
         confusion=outcome.confusion,
         mistakes=outcome.mistakes,
@@ -200,6 +222,33 @@ def _inner(bench: Workbench, methods: list[str]) -> list[str]:
     """The best inner layer's probe, which can be handed over wherever the deep probe can."""
     layer = bench.probing.best_layer() if "deep" in methods else PENULTIMATE
     return [] if layer == PENULTIMATE else [inner_probe(layer).name]
+
+
+def _attempt(
+    bench: Workbench, chooser: Chooser, desk: Desk, names: list[str], unit: str | None, layers: list[LayerRow]
+) -> tuple[dict[str, Tuned], dict[str, str]]:
+    """The finished methods, and those that ran out of memory or diverged, with the reasons.
+
+    Raises:
+        ResourceError: no method came to an end.
+    """
+    finished: dict[str, Tuned] = {}
+    left_out: dict[str, str] = {}
+    for place, name in enumerate(names):
+        try:
+            finished[name] = _method(bench, chooser, desk, name, unit, layers)
+        except Exception as error:
+            reason = setback(error)
+            last = place == len(names) - 1 and not finished
+            # Processes of one run fail apart; going on in some of them would leave the others waiting.
+            if reason is None or last or bench.runtime.world_size > 1:
+                raise
+            left_out[name] = reason
+        if name in left_out:
+            recover(bench.runtime)
+            desk.done()
+            bench.warn([f"{find_method(name).title} is left out: {left_out[name]}"])
+    return finished, left_out
 
 
 def _method(
@@ -247,6 +296,7 @@ def _conclude(
     bench: Workbench,
     desk: Desk,
     finished: dict[str, Tuned],
+    left_out: dict[str, str],
     trials: list[dict[str, Any]],
     before: LayerRow,
 ) -> _Outcome:
@@ -270,6 +320,7 @@ def _conclude(
         tuple(TrialRow.model_validate(trial) for trial in trials),
         tuple(map(tuple, confusion.tolist())),
         _mistakes(winner, bench, desk.path) if desk.is_main else (),
+        left_out,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..data import AugmentSettings, DataBundle, warnings_of_report
 from ..engine import FeatureTable, Runtime, StopRequest, Watch, open_table
-from ..models import Network
+from ..models import PENULTIMATE, Network
 from .features import LayerFeatures, extract_features
 from .inputs import Inputs
 from .opening import about_sides, open_data, open_model, seen_before
@@ -75,6 +75,12 @@ class Workbench:
         """Report to ``watch`` and ask ``stop`` from now on, where a bench outlives the run that made it."""
         self.watch, self.stop, self.inputs.stop = watch, stop, stop
 
+    def warn(self, notes: Sequence[str]) -> None:
+        """Say what must not be missed, now and in the record."""
+        for note in notes:
+            self.notes.append(note)
+            self.watch.say(f"warning: {note}")
+
     @property
     def can_join(self) -> bool:
         """Whether the winner may be trained again on training and validation images together."""
@@ -110,6 +116,7 @@ class Workbench:
                 loader,
                 self.runtime,
                 layers=layers,
+                checked=[PENULTIMATE],  # a broken layer below the last is left out and named
                 transform=transform,
                 stop=self.stop,
                 advance=advance,
