@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 
@@ -18,3 +20,11 @@ def smoke(tmp_path_factory):
     finally:
         torch.set_num_threads(threads)
     return folder, result
+
+
+@pytest.fixture
+def copied(smoke, tmp_path):
+    """A copy of it that a test may change."""
+    folder = tmp_path / "copy"
+    shutil.copytree(smoke[0], folder)
+    return folder

@@ -84,7 +84,7 @@ class Looker:
         return np.sort(self.order[:count])
 
     def groups_of(self, rows: np.ndarray) -> np.ndarray | None:
-        """What these images belong to; None where nothing is known of it."""
+        """The set that these images belong to; None where nothing is known of it."""
         return None if self.groups is None else self.groups[rows]
 
     def look(self, candidate: Candidate, count: int, *, whole: bool = True) -> Looked:
