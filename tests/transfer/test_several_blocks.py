@@ -161,17 +161,22 @@ def test_auto_takes_the_blocks_for_its_methods(network, striped_module, tmp_path
     assert [row.name for row in run.record.layers] == ["layer1.1", "layer3.1", "layer3.2", "penultimate"]
 
 
-def test_a_plan_knows_that_nothing_is_chosen():
+def test_a_plan_counts_what_a_run_would_do():
     settings = TransferSettings(
         data="digits",
         model="cifar_resnet20",
         weights="random",
         image_size=8,
         limit=60,
-        methods=("layer",),
-        lr=0.01,
-        epochs=1,
+        methods=("linear", "layer", "scl", "full"),
     )
-    assert "layer fine-tuning: 0 trials" in plan_run(settings, "tune", unit="layer3.0+").text()
+    settings = settings.model_copy(update={"feature_cache": False})
+    lines = plan_run(settings).text().splitlines()
+    blocks = len(load_network("cifar_resnet20", weights="random", image_size=8).units)
+    assert "linear probe: fitted to features that are taken once" in lines
+    assert [line.split(", then")[0] for line in lines if "trials" in line] == [f"layer fine-tuning: {blocks} trials"]
+    assert any(line.startswith("full fine-tuning: ") and line.endswith(" epochs at 2 rates") for line in lines)
+    named = plan_run(settings, unit="layer3.0+").text()
+    assert "trials" not in named
     with pytest.raises(UsageError, match="no block 'layer9'"):
         plan_run(settings, "tune", unit="layer9+")

@@ -10,6 +10,7 @@ from ..runs import Plan
 from .choose import TRIAL_EPOCHS, trial_images
 from .cost import measure_step
 from .methods import METHODS, find_method
+from .recipe import rates_for
 from .settings import TransferSettings
 from .tuned import TunedNetwork
 from .workbench import Workbench
@@ -39,13 +40,22 @@ def plan_run(settings: TransferSettings, kind: str = "auto", *, unit: str | None
         f"network: {bench.network.name}, {len(bench.measured_layers)} layers, input {bench.network.size} px, "
         f"on {bench.runtime.device}",
     ]
+    chosen = unit is not None
     for name in methods:
         method = METHODS[name]
-        trials = (len(bench.units) if method.needs_unit and unit is None else 0) + (3 if settings.lr is None else 0)
+        if settings.fits(method):
+            seconds += forward * sizes["test"]
+            lines.append(f"{method.title}: fitted to features that are taken once")
+            continue
+        # The block is chosen once, for all methods that tune one.
+        trials = len(bench.units) if method.needs_unit and not chosen else 0
+        chosen |= method.needs_unit
+        rates = 1 if settings.lr is not None else len(rates_for(method.base_rate, method.whole))
         share = method.step_share or forward / per_image
-        training = share * per_image * sizes["train"] * bench.epochs
+        training = share * per_image * sizes["train"] * bench.epochs * rates
         seconds += method.trial_share * per_image * trial_passes * trials + training + forward * sum(sizes.values())
-        lines.append(f"{method.title}: {trials} trials, then {bench.epochs} epochs")
+        before = f"{trials} trials, then " if trials else ""
+        lines.append(f"{method.title}: {before}{bench.epochs} epochs{f' at {rates} rates' if rates > 1 else ''}")
     weights = sum(parameter.numel() for parameter in bench.network.parameters()) * 4
     return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(methods) + 1) + (2 << 20))
 
