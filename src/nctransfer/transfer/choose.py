@@ -79,7 +79,8 @@ class Chooser:
             unit, why_unit = self._choose_unit(method, rate)
         if self.bench.settings.lr is not None:
             return Choice(unit, rate, _sentence(why_unit, f"learning rate {rate:g} asked for"))
-        rates = rates_for(rate, METHODS[method].whole, 1.0 - self.bench.probing.deep.joint.accuracy)
+        recipe = rates_for(rate, METHODS[method].whole, 1.0 - self.bench.probing.deep.joint.accuracy)
+        rates = self.bench.settings.thoroughness.rates(rate, recipe)
         why_rate = f"trained at rates {' and '.join(f'{value:g}' for value in rates)}" if len(rates) > 1 else ""
         return Choice(unit, rate, _sentence(why_unit, why_rate), rates)
 

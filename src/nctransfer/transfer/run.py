@@ -108,7 +108,8 @@ def run_transfer(
         outcome = _Outcome()
         if methods:
             chooser = Chooser(bench, ledger)
-            _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
+            if any(not settings.fits(find_method(name)) for name in methods):
+                _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
             finished, left_out = _attempt(bench, chooser, desk, names, unit, layers)
             outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
@@ -183,7 +184,8 @@ def _record(
     kind: Verb, bench: Workbench, report: DataReport, layers: list[LayerRow], outcome: _Outcome, seconds: float
 ) -> Result:
     environment, bundle = describe_environment(), bench.bundle
-    level, _, why = bench.augmentation if outcome.finished else (None, None, "")
+    trained = any(not bench.settings.fits(find_method(name)) for name in outcome.finished)
+    level, _, why = bench.augmentation if trained else (None, None, "")
     return Result(
         schema_version=SCHEMA_VERSION,
         kind=kind,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..settings import DataSettings, build, option
 from .methods import TuningMethod, default_methods, find_method, method_names
+from .presets import PRESETS, Preset, fill
 
 __all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
 
@@ -47,6 +48,11 @@ class TransferSettings(DataSettings):
     )
     limit: int | None = Field(
         None, ge=2, description="Use at most this many training and validation images.", json_schema_extra=DATA
+    )
+    preset: Literal["fast", "balanced", "best"] = Field(
+        "balanced",
+        description="fast ends after the probes, best trains longer and at more rates; options that are given win.",
+        json_schema_extra=TUNING,
     )
     methods: tuple[str, ...] = Field(
         default_methods(),
@@ -122,6 +128,16 @@ class TransferSettings(DataSettings):
         """Whether a method's classifier is fitted in closed form: the linear probe, too, unless training is asked for."""
         asked = self.lr is not None or self.epochs is not None or self.augment != "auto"
         return method.fitted or (not method.changes_features and not asked)
+
+    @property
+    def thoroughness(self) -> Preset:
+        """The preset, beyond the settings that it fills in."""
+        return PRESETS[self.preset]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, given: Any) -> Any:
+        return fill(given) if isinstance(given, dict) else given
 
     @field_validator("layers", mode="after")
     @classmethod

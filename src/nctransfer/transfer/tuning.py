@@ -167,14 +167,7 @@ def evaluate_method(
         logits, labels, _ = run_split(
             model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance
         )
-    _, _, trained_on = run_split(
-        model,
-        bench.inputs.loader("train"),
-        bench.runtime,
-        layers=bench.measured_layers if model.method.changes_features else [],
-        stop=bench.stop,
-    )
-    after = measure_features(trained_on, bench.num_classes, permutations=0)
+    after = _layers_after(bench, model) if model.method.changes_features else [before]
     predicted = logits.argmax(1)
     correct = int((predicted == labels).sum())
     tuned, total = model.count_parameters()
@@ -213,6 +206,14 @@ def evaluate_method(
     )
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
     return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes)
+
+
+def _layers_after(bench: Workbench, model: TunedNetwork) -> list[LayerRow]:
+    """Collapse of every layer on the training images, after tuning."""
+    _, _, trained_on = run_split(
+        model, bench.inputs.loader("train"), bench.runtime, layers=bench.measured_layers, stop=bench.stop
+    )
+    return measure_features(trained_on, bench.num_classes, permutations=0)
 
 
 def _held(bench: Workbench, model: TunedNetwork) -> Held:

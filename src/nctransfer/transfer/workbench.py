@@ -190,7 +190,8 @@ class Workbench:
         """Passes over the training images: as asked for, or by their number and by how well the deep probe does."""
         if self.settings.epochs is not None:
             return self.settings.epochs
-        return epochs_for(len(self.bundle.train), 1.0 - self.probing.deep.joint.accuracy)
+        passes = epochs_for(len(self.bundle.train), 1.0 - self.probing.deep.joint.accuracy)
+        return round(passes * self.settings.thoroughness.passes)
 
     @property
     def batch_size(self) -> int:
