@@ -12,8 +12,21 @@ from torch import nn
 from nctransfer.errors import SetupError, UsageError
 from nctransfer.export import ExportSettings, export_run
 from nctransfer.models import load_network, wrap_module
-from nctransfer.transfer import METHODS, TransferSettings, TunedNetwork, auto, load_classifier, plan_run, predict, tune
+from nctransfer.runs import Mark
+from nctransfer.transfer import (
+    METHODS,
+    Adapter,
+    TransferSettings,
+    TunedNetwork,
+    TuningMethod,
+    auto,
+    load_classifier,
+    plan_run,
+    predict,
+    tune,
+)
 from nctransfer.transfer.adapters import adaptable_modules
+from nctransfer.transfer.methods import registered
 from tiny import DeadBranch
 
 ADAPTED = [name for name, method in METHODS.items() if method.adapter]
@@ -198,3 +211,40 @@ def test_auto_compares_adapters_where_they_are_named_only(striped, tmp_path):
     image = tmp_path / "one.png"
     striped.test.image(0).save(image)
     assert predict(tmp_path / "run" / "checkpoints" / "lora.safetensors", image)[0].label in striped.class_names
+
+
+def test_an_adapter_from_outside_the_package(striped, tmp_path):
+    """One that scales what leaves the network: added, trained, and merged into the last weights."""
+
+    class Scaled(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner, self.scale = inner, nn.Parameter(torch.ones(()))
+
+        def forward(self, inputs):
+            return self.inner(inputs) * self.scale
+
+    def add(network, rank):
+        network.encoder.set_submodule("1", Scaled(network.encoder.get_submodule("1")))
+
+    def merge(network):
+        scaled = network.encoder.get_submodule("1")
+        with torch.no_grad():
+            scaled.inner.weight *= scaled.scale
+            scaled.inner.bias *= scaled.scale
+        network.encoder.set_submodule("1", scaled.inner)
+
+    method = TuningMethod(
+        "scaled", "scaled tuning", tunes="a scale", mark=Mark(marker="h"), adapter=Adapter(add, merge)
+    )
+    network = wrap_module(nn.Sequential(nn.Flatten(), nn.Linear(768, 12)), size=16)
+    with registered(method):
+        run = tune(striped, network, method="scaled", out=tmp_path / "run", refit=False, **OPTIONS)
+        model, *_ = load_classifier(tmp_path / "run", module=nn.Sequential(nn.Flatten(), nn.Linear(768, 12)))
+    assert model.network.encoder[1].weight.shape == (12, 768)
+    assert not torch.equal(model.network.encoder[1].weight, network.encoder[1].weight)
+    total, classifier = (
+        run.record.methods["scaled"].tuned_parameters,
+        sum(p.numel() for p in model.classifier.parameters()),
+    )
+    assert total == classifier + 1

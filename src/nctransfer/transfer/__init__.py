@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .handover import load_classifier, save_classifier
     from .layer_collapse import layer_collapse
     from .mechanism import model_mechanism, split_mechanism
-    from .methods import METHODS, TuningMethod, find_method, register
+    from .methods import METHODS, Adapter, TuningMethod, find_method, register
     from .opening import about_sides, open_data, seen_before
     from .plan import plan_run
     from .predict import predict
@@ -43,7 +43,7 @@ __all__ = lazy_front(
         "handover": ["load_classifier", "save_classifier"],
         "layer_collapse": ["layer_collapse"],
         "mechanism": ["model_mechanism", "split_mechanism"],
-        "methods": ["METHODS", "TuningMethod", "find_method", "register"],
+        "methods": ["METHODS", "Adapter", "TuningMethod", "find_method", "register"],
         "opening": ["about_sides", "open_data", "seen_before"],
         "plan": ["plan_run"],
         "predict": ["predict"],

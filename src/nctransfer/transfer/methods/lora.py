@@ -39,6 +39,7 @@ LORA = register(
         short="LoRA FT",
         adapter=Adapter(_add, _merge),
         package="peft",
+        # On 400 + 100 images of CIFAR-10 (one seed), 3e-3 did better on validation than 1e-3 and 1e-2.
         base_rate=3e-3,
         step_share=0.95,
         trial_share=0.95,
