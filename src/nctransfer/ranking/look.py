@@ -32,7 +32,7 @@ _BATCH = 256
 
 @dataclasses.dataclass
 class Looked:
-    """The knowledge of a candidate.
+    """A candidate as it was seen.
 
     Attributes:
         correct: Whether the probe was right on each image, NaN where it was not asked; shape (N,).

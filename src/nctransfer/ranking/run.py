@@ -104,16 +104,7 @@ def _rank(
         parameters={name: int(found.facts["total_parameters"]) for name, found in looked.items()},
     )
     looker.compare(looked)
-    for place in places[: settings.deep]:
-        with watch.stage(f"deep probe of {place.name}"):
-            features, labels = looker.layers_of(looked[place.name])
-            looked[place.name].columns["deep"] = deep_value(
-                features,
-                labels,
-                num_classes=len(bundle.class_names),
-                seed=settings.seed,
-                groups=looker.groups_of(looker.rows(len(labels))),
-            )
+    _probe_in_depth(looker, [looked[place.name] for place in places[: settings.deep]], watch)
     notes += [f"{name}: {note}" for name, found in looked.items() for note in found.notes]
     notes += _twins(looked) + [f"{row.name} was dropped: {row.reason}" for row in dropped]
     rows = [_row(place, looked[place.name], _known(known, looked[place.name])) for place in places]
@@ -152,6 +143,20 @@ def _rank(
         warnings=(*notes, *about_sides(bundle, settings.fit), *warnings_of_report(bundle.report)),
         cost=Cost(seconds=time.perf_counter() - started, features=_temperature(rows)),
     )
+
+
+def _probe_in_depth(looker: Looker, best: Sequence[Looked], watch: Watch) -> None:
+    """Give the best candidates the column ``deep``."""
+    for found in best:
+        with watch.stage(f"deep probe of {found.name}"):
+            features, labels = looker.layers_of(found)
+            found.columns["deep"] = deep_value(
+                features,
+                labels,
+                num_classes=len(looker.bundle.class_names),
+                seed=looker.settings.seed,
+                groups=looker.groups_of(looker.rows(len(labels))),
+            )
 
 
 def _nothing(dropped: Sequence[DroppedRow]) -> NCTransferError:
