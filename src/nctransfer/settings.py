@@ -8,6 +8,7 @@ option may need: the panel of the help page, another spelling, a unit, or the pa
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,9 +19,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from .errors import UsageError, near_names
 
-__all__ = ["GIB", "DataSettings", "OptionFacts", "Settings", "TableSettings", "build", "choices", "facts_of", "option"]
+__all__ = [
+    "GIB",
+    "DataSettings",
+    "OptionFacts",
+    "Settings",
+    "TableSettings",
+    "build",
+    "choices",
+    "facts_of",
+    "option",
+    "seconds_of",
+]
 
 GIB = 1 << 30
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,3 +297,19 @@ def choices(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) in (UnionType, typing.Union, tuple, list):
         return tuple(value for part in typing.get_args(annotation) for value in choices(part))
     return ()
+
+
+def seconds_of(text: str) -> float:
+    """A time span in seconds.
+
+    Raises:
+        UsageError: it is none.
+
+    Example:
+        >>> seconds_of("90s"), seconds_of("10m"), seconds_of("1.5h"), seconds_of("45")
+        (90.0, 600.0, 5400.0, 45.0)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
+    if found is None or found.group(2) not in _UNITS:
+        raise UsageError(f"{text!r} is no time span", where="--budget", remedy="write 90s, 10m or 1h")
+    return float(found.group(1)) * _UNITS[found.group(2)]

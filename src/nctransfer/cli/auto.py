@@ -31,9 +31,6 @@ def auto(
             rich_help_panel="Network",
         ),
     ] = None,
-    budget: Annotated[
-        str | None, typer.Option(help="Time for that ranking, such as 90s, 10m or 1h.", rich_help_panel="Network")
-    ] = None,
     settings: dict[str, Any],
     layer: Layer = None,
     out: Annotated[Path | None, out_option("runs/DATA-MODEL")] = None,
@@ -47,7 +44,7 @@ def auto(
     """Find the best block and tuning method for your images by collapse and validation, tune, and report."""
     from .launch import launch
 
-    if models is not None or budget is not None:
+    if models is not None:
         from .ranked import auto_of_best
 
         if layer is not None:
@@ -60,7 +57,6 @@ def auto(
             data,
             models,
             collect(TransferSettings, settings, config, set_),
-            budget=budget,
             alone=model is None and seeds == 1,
             out=out,
             resume=resume,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +38,10 @@ def launch(
             console.print(plan_run(job, kind, unit=unit).text(), markup=False, highlight=False)
         return
     folder = out or Path("runs") / default_name(kind, jobs)
-    result = run_grid(kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch())
+    spent = max(0.0, time.time() - psutil.Process().create_time())  # a budget is the user's time, imports included
+    result = run_grid(
+        kind, jobs, folder, unit=unit, resume=resume, overwrite=overwrite, watch=TerminalWatch(), spent=spent
+    )
     print_result(console, result.record)
     console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False)
 

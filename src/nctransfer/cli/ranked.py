@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..engine import StopRequest
 from ..errors import UsageError
-from ..ranking import RankResult, auto_ranked, find_candidates, rank_settings, run_rank, seconds_of
+from ..ranking import RankResult, auto_ranked, find_candidates, rank_settings, run_rank
 from ..runs import RankValue
 from ..transfer import settings_from
 from .launch import last_part, print_result
@@ -29,10 +29,9 @@ def run_ranking(sources: list[dict[str, Any]], folder: Path, *, overwrite: bool)
 
 def auto_of_best(
     data: str,
-    models: str | None,
+    models: str,
     sources: list[dict[str, Any]],
     *,
-    budget: str | None,
     alone: bool,
     out: Path | None,
     resume: bool,
@@ -44,8 +43,6 @@ def auto_of_best(
     Raises:
         UsageError: what goes only without a ranking was asked for, too.
     """
-    if models is None:
-        raise UsageError("--budget is for a ranking", where="--budget", remedy="name candidates with --models a,b,c")
     if not alone:
         raise UsageError(
             "--models ranks and tunes one network with one seed",
@@ -54,7 +51,10 @@ def auto_of_best(
         )
     names = [name.strip() for name in models.split(",") if name.strip()]
     settings = settings_from(*sources, {"data": data}, where="the command line")
-    seconds = None if budget is None else seconds_of(budget)
+    # A third of the time to find the network, the rest to tune it.
+    seconds = None if settings.budget is None else settings.budget / 3
+    if seconds is not None:
+        settings = settings.model_copy(update={"budget": 2 * seconds})
     console = Console(soft_wrap=True)
     if dry_run:
         found = ", ".join(candidate.name for candidate in find_candidates(names, arch=settings.arch)[0])

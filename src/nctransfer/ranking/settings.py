@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from ..errors import UsageError
-from ..settings import DataSettings, build, option
+from ..settings import DataSettings, build, option, seconds_of
 from ..transfer import METHOD_NAMES, TransferSettings, find_method, settings_from
 
 __all__ = ["SHARED", "RankSettings", "rank_settings", "seconds_of"]
@@ -17,8 +16,6 @@ __all__ = ["SHARED", "RankSettings", "rank_settings", "seconds_of"]
 NETWORK, DATA, RANKING, MACHINE = (option(panel) for panel in ("Network", "Data", "Ranking", "Machine"))
 SHARED = ("data", "limit", "epochs", "methods", "seed", "precision", *DataSettings.model_fields)
 """Fields that mean the same in the settings of `auto`."""
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 class RankSettings(DataSettings):
@@ -104,22 +101,6 @@ class RankSettings(DataSettings):
         for name in value:
             find_method(name)
         return value
-
-
-def seconds_of(text: str) -> float:
-    """A time span in seconds.
-
-    Raises:
-        UsageError: it is none.
-
-    Example:
-        >>> seconds_of("90s"), seconds_of("10m"), seconds_of("1.5h"), seconds_of("45")
-        (90.0, 600.0, 5400.0, 45.0)
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
-    if found is None or found.group(2) not in _UNITS:
-        raise UsageError(f"{text!r} is no time span", where="--budget", remedy="write 90s, 10m or 1h")
-    return float(found.group(1)) * _UNITS[found.group(2)]
 
 
 def rank_settings(*sources: Mapping[str, Any], where: str = "settings") -> RankSettings:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .results import BestRun, EpochRow, PretrainRecord, Result, Summary, SummaryRun, Verb
     from .rows import (
         Calibration,
+        Decision,
         FrontierPoint,
         LayerAfter,
         LayerRow,
@@ -121,6 +122,7 @@ __all__ = lazy_front(
         "results": ["BestRun", "EpochRow", "PretrainRecord", "Result", "Summary", "SummaryRun", "Verb"],
         "rows": [
             "Calibration",
+            "Decision",
             "FrontierPoint",
             "LayerAfter",
             "LayerRow",

@@ -34,6 +34,10 @@ class Ledger:
     def __contains__(self, key: str) -> bool:
         return key in self._done
 
+    def entries(self, prefix: str) -> dict[str, Any]:
+        """The stored results whose key begins with ``prefix``, by key."""
+        return {key: value for key, value in self._done.items() if key.startswith(prefix)}
+
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
         """The stored result of ``key``, or ``compute()``, stored."""
         if key not in self._done:

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .record import Augmentation, Cost, Dataset, Hardware, ModelFacts, Number, Record, SplitSizes, Text, Whole
-from .rows import LayerAfter, LayerRow, MethodRow, MethodSummary, MetricFacts, Mistake, TrialRow
+from .rows import Decision, LayerAfter, LayerRow, MethodRow, MethodSummary, MetricFacts, Mistake, TrialRow
 
 __all__ = ["BestRun", "EpochRow", "PretrainRecord", "Result", "Summary", "SummaryRun", "Verb"]
 
@@ -38,6 +38,9 @@ class Result(Record):
     methods: dict[Text, MethodRow] = Field(default={}, description="by name: every method that was trained to the end")
     left_out: dict[Text, Text] = Field(
         default={}, description="by method: why it was asked for and is not among `methods`"
+    )
+    decisions: tuple[Decision, ...] = Field(
+        default=(), description="under a budget: which steps there was time for, in order"
     )
     best_method: Text | None = Field(default=None, description="the entry of `methods` that is handed over")
     confusion: tuple[tuple[Whole, ...], ...] | None = Field(

@@ -11,6 +11,7 @@ from .record import Interval, Number, Record, Text, Whole
 
 __all__ = [
     "Calibration",
+    "Decision",
     "Described",
     "FrontierPoint",
     "LayerAfter",
@@ -295,6 +296,15 @@ class TrialRow(Record):
     val_accuracy: Number = Field(description="validation accuracy at its end")
     nc1: Number = Field(description="NC1 of the penultimate training features at its end")
     note: Text | None = Field(default=None, description="why a number is missing")
+
+
+class Decision(Record):
+    """Whether the budget had room for a step."""
+
+    what: Text = Field(description="the step")
+    needs: Number = Field(description="seconds that it was estimated to take, with a margin")
+    spent: Number = Field(description="seconds spent until then")
+    done: bool = Field(description="whether it was taken")
 
 
 class Mistake(Record):

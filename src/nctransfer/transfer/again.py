@@ -7,7 +7,7 @@ from .calibrating import Held
 from .choose import Choice
 from .desk import Desk, reload_method, stored_method
 from .handover import save_classifier
-from .tuning import Tuned, evaluate_method, train_method
+from .tuning import Tuned, evaluate_method, evaluation_images, train_method
 from .workbench import Workbench
 
 __all__ = ["train_again"]
@@ -41,9 +41,17 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     bench.stop.raise_if_noted()
     if f"again/{name}" in desk.ledger and path.is_file():
         return reload_method(bench, desk, f"again/{name}", choice, path)
+    share = sum(weight > 0.0 for weight in weights.values()) / len(weights)
+    num, num_train = len(bench.bundle.train) + len(bench.bundle.validation), len(bench.bundle.train)
+
+    def needed() -> float:
+        rest = evaluation_images(bench, tuned.model.method) * bench.pace.seconds_per_image
+        return (row.seconds or 0.0) * share * num / num_train + rest
+
+    if not bench.pace.allows(f"again/{name}", "training the winner again with the validation images", needed):
+        return Tuned(**{**vars(tuned), "row": row.model_copy(update={"why": ""})})
     model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=weights, ends=desk.ends)
     found = evaluate_method(bench, model, choice, outcome, before, Held(tuned.held, row.calibration))
-    num = len(bench.bundle.train) + len(bench.bundle.validation)
     update = {field: getattr(row, field) for field in _KEPT}
     note = f"after training again on all {num} training and validation images; {row.test_accuracy:.1%} before"
     why = f"It was then trained again on all {num} training and validation images."

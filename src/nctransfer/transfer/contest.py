@@ -49,6 +49,10 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
         return verdict
     pair = {probe: finished[probe], tuned: finished[tuned]}
     for number in range(1, FOLDS):
+        one = (finished[tuned].row.seconds or 0.0) / max(1, len(finished[tuned].row.mixture))
+        what = f"fold {number + 1} of {FOLDS} of {finished[tuned].row.phrase}"
+        if not bench.pace.allows(f"fold/{tuned}/{number}", what, lambda: one):  # noqa: B023
+            break
         held = bench.probing.folds == number
         predicted = desk.ledger.once(f"fold/{tuned}/{number}", lambda: _predict(bench, desk, tuned, pair, number))  # noqa: B023
         desk.done()

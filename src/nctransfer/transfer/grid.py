@@ -26,13 +26,14 @@ def run_grid(
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
+    spent: float = 0.0,
 ) -> RunResult:
     """Run every job; with more than one, each in a subfolder of ``out``, and a summary of them in ``out``.
 
     With ``resume``, finished jobs are taken from the disk. A new seed added to a resumed grid computes only its own run.
     """
     if len(jobs) == 1:
-        return run_transfer(kind, jobs[0], out, unit=unit, resume=resume, overwrite=overwrite, watch=watch)
+        return run_transfer(kind, jobs[0], out, unit=unit, resume=resume, overwrite=overwrite, watch=watch, spent=spent)
     watch = watch or Watch()
     started = time.perf_counter()
     names = [f"{Path(job.model).name}-seed{job.seed}" for job in jobs]

@@ -65,6 +65,7 @@ def train_mixture(
     again: Mapping[str, float] | None = None,
     ends: Ends | None = None,
     finished: Callable[[], None] = lambda: None,
+    go_on: Callable[[float, FitOutcome], bool] = lambda rate, last: True,
 ) -> FitOutcome:
     """Train ``model`` from where it stands at each rate, and leave it at the mixture that the held-out images prefer.
 
@@ -77,6 +78,7 @@ def train_mixture(
         again: Weight of each rate's end, where an earlier training chose them; nothing is judged then.
         ends: Where finished rates are kept.
         finished: Called when a rate is finished and kept.
+        go_on: Asked before every rate but the first, with what the one before came to; no ends the training.
 
     Returns:
         The history is that of the rate that counts most; seconds and steps are those of all.
@@ -87,6 +89,8 @@ def train_mixture(
     device = next(model.parameters()).device
     used = rates if again is None else tuple(rate for rate in rates if again.get(f"{rate:g}", 0.0) > 0.0)
     for rate in used:
+        if outcomes and not go_on(rate, outcomes[-1]):
+            break
         found = ends.load(label, rate) if ends is not None else None
         if found is None:
             model.load_tuned_state(start)
@@ -97,6 +101,7 @@ def train_mixture(
         finished()
         states.append({name: value.to(device) for name, value in found[0].items()})
         outcomes.append(found[1])
+    used = used[: len(outcomes)]
     if again is None:
         labels = judge(model)[1]
 

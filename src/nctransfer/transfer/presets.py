@@ -62,6 +62,6 @@ def fill(given: Mapping[str, Any]) -> dict[str, Any]:
     implied: dict[str, Any] = {}
     if not preset.tunes:
         implied["methods"] = tuple(name for name in default_methods() if not METHODS[name].changes_features)
-    if not preset.step_cost:
+    if not preset.step_cost or given.get("budget") is not None:
         implied["step_cost"] = False
     return {**implied, **given}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -74,12 +76,14 @@ class Probing:
         bundle: The data.
         train, validation: Features of the two splits, by layer.
         seed: Of the folds.
+        time_for: Asked before each probe of a layer below the last, with key, words and expected seconds.
     """
 
     bundle: DataBundle
     train: LayerFeatures
     validation: LayerFeatures
     seed: int
+    time_for: Callable[[str, str, Callable[[], float]], bool] = lambda key, what, seconds: True
 
     @cached_property
     def _folds(self) -> tuple[Tensor, str]:
@@ -118,16 +122,31 @@ class Probing:
 
     @cached_property
     def layers(self) -> dict[str, CrossValidated]:
-        """The probe of each usable layer."""
-        return probe_layers(
-            self._usable[0], self.labels, self.folds, num_classes=len(self.bundle.class_names), refit=self.folded
-        )
+        """The probe of each usable layer, or of the deepest ones where there is no time for all."""
+        usable, seconds = self._usable[0], 0.0
+        found: dict[str, CrossValidated] = {}
+        for place, (name, values) in enumerate(reversed(usable.items())):
+            rest = len(usable) - place
+            what = (
+                f"the probes of the {rest} layers from {next(iter(usable))} to {name}"
+                if rest > 1
+                else f"the probe of {name}"
+            )
+            # The largest so far: an earlier layer is seldom the quicker one, for it separates the classes less.
+            if place and not self.time_for(f"probe/{name}", what, lambda: seconds):  # noqa: B023
+                break
+            began = time.perf_counter()
+            found |= probe_layers(
+                {name: values}, self.labels, self.folds, num_classes=len(self.bundle.class_names), refit=self.folded
+            )
+            seconds = max(seconds, time.perf_counter() - began)
+        return {name: found[name] for name in usable if name in found}
 
     @cached_property
     def deep(self) -> DeepProbe:
         """The probe over all usable layers."""
         return fit_deep(
-            self._usable[0],
+            {name: self._usable[0][name] for name in self.layers},
             self.labels,
             self.folds,
             num_classes=len(self.bundle.class_names),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import shutil
 import time
 from pathlib import Path
@@ -36,17 +35,18 @@ from ..runs import (
     describe_environment,
 )
 from .again import train_again
+from .attempts import attempt
 from .choose import Chooser
 from .contest import decide
-from .desk import Desk, reload_method, stored_method
+from .desk import Desk
 from .features import measure_features
-from .handover import save_classifier
+from .forecast import set_pace
 from .kin import with_leak
 from .methods import find_method, inner_probe
+from .pace import Pace
 from .result import RunResult
-from .setbacks import recover, setback
 from .settings import TransferSettings
-from .tuning import Tuned, evaluate_method, fit_probe, train_method
+from .tuning import Tuned
 from .workbench import Workbench
 
 __all__ = ["run_transfer"]
@@ -65,6 +65,7 @@ def run_transfer(
     resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
+    spent: float = 0.0,
 ) -> RunResult:
     """One network and one seed, into the run folder ``out``.
 
@@ -76,8 +77,10 @@ def run_transfer(
         bundle, module: Data and network as objects, in place of those that the settings name.
         resume, overwrite: What to do about a run that stands in ``out``.
         watch: Receives progress.
+        spent: Seconds of the budget that were gone before.
 
     Raises:
+        UsageError: the budget has no room for a pass over the images.
         PreemptedError: told to stop by SIGTERM; what was finished is kept, and so is the method in progress.
     """
     started = time.perf_counter()
@@ -100,6 +103,8 @@ def run_transfer(
         desk.begin(bench.bundle)
         report = DataReport.of(bench.bundle.report)  # refused now, and not after everything is computed
         ledger = desk.ledger
+        bench.pace = Pace(settings.budget, ledger, bench.runtime, time.perf_counter() - started + spent)
+        set_pace(bench)
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
         bench.warn(_about_layers(layers))
@@ -111,8 +116,9 @@ def run_transfer(
             if any(not settings.fits(find_method(name)) for name in methods):
                 _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
-            finished, left_out = _attempt(bench, chooser, desk, names, unit, layers)
+            finished, left_out = attempt(bench, chooser, desk, names, unit, layers)
             outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
+            bench.warn(bench.pace.missed)
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
@@ -131,8 +137,10 @@ def _check_accumulation(bench: Workbench) -> None:
 def measure_layers(bench: Workbench) -> list[LayerRow]:
     """Collapse of every layer on the training split, and the held-out accuracy of a linear probe of each."""
     measured = measure_features(bench.train_features, bench.num_classes, permutations=20, seed=bench.settings.seed)
+    began = time.perf_counter()
     with bench.watch.stage("linear probes"):
         probes, left_out = bench.probing.layers, bench.probing.left_out
+    bench.pace.probe_seconds = time.perf_counter() - began
     if PENULTIMATE in left_out:
         raise DataError(
             f"the network's output cannot be classified: {left_out[PENULTIMATE]}",
@@ -142,7 +150,8 @@ def measure_layers(bench: Workbench) -> list[LayerRow]:
     rows = []
     for row in measured:
         found = probes.get(row.name)
-        notes = row.notes | ({"probe_val_accuracy": left_out[row.name]} if row.name in left_out else {})
+        reason = left_out.get(row.name, "" if found else "there was no time under the budget")
+        notes = row.notes | ({"probe_val_accuracy": reason} if reason else {})
         accuracy = None if found is None else found.accuracy
         rows.append(row.model_copy(update={"probe_val_accuracy": accuracy, "notes": notes}))
     return rows
@@ -213,6 +222,7 @@ def _record(
         trials=outcome.trials,
         methods={name: tuned.row for name, tuned in outcome.finished.items()},
         left_out=outcome.left_out,
+        decisions=tuple(bench.pace.decisions),
         best_method=outcome.best,
         confusion=outcome.confusion,
         mistakes=outcome.mistakes,
@@ -224,74 +234,6 @@ def _inner(bench: Workbench, methods: list[str]) -> list[str]:
     """The best inner layer's probe, which can be handed over wherever the deep probe can."""
     layer = bench.probing.best_layer() if "deep" in methods else PENULTIMATE
     return [] if layer == PENULTIMATE else [inner_probe(layer).name]
-
-
-def _attempt(
-    bench: Workbench, chooser: Chooser, desk: Desk, names: list[str], unit: str | None, layers: list[LayerRow]
-) -> tuple[dict[str, Tuned], dict[str, str]]:
-    """The finished methods, and those that ran out of memory or diverged, with the reasons.
-
-    Raises:
-        ResourceError: no method came to an end.
-    """
-    finished: dict[str, Tuned] = {}
-    left_out: dict[str, str] = {}
-    for place, name in enumerate(names):
-        try:
-            finished[name] = _method(bench, chooser, desk, name, unit, layers)
-        except Exception as error:
-            reason = setback(error)
-            last = place == len(names) - 1 and not finished
-            # Processes of one run fail apart; going on in some of them would leave the others waiting.
-            if reason is None or last or bench.runtime.world_size > 1:
-                raise
-            left_out[name] = reason
-        if name in left_out:
-            recover(bench.runtime)
-            desk.done()
-            bench.warn([f"{find_method(name).title} is left out: {left_out[name]}"])
-    return finished, left_out
-
-
-def _method(
-    bench: Workbench, chooser: Chooser, desk: Desk, name: str, unit: str | None, layers: list[LayerRow]
-) -> Tuned:
-    """Choose, train and test one method, or take it from the disk where that was done before."""
-    method = find_method(name)
-    choice = chooser.choose(name, unit if method.needs_unit else None)
-    path = desk.checkpoints / f"{name}.safetensors"
-    bench.stop.raise_if_noted()
-    if f"method/{name}" in desk.ledger and path.is_file():
-        return reload_method(bench, desk, f"method/{name}", choice, path)
-    if bench.settings.fits(method):
-        model, outcome, held = fit_probe(bench, method)
-    else:
-        (model, outcome), held = train_method(bench, name, choice, keeping=desk.keeping, ends=desk.ends), None
-    tuned = evaluate_method(bench, model, choice, outcome, layers[-1], held)
-    if desk.is_main:
-        # The weights first: a step that stands in the ledger has everything it needs on the disk.
-        save_classifier(
-            path,
-            model,
-            bench.bundle,
-            learning_rate=choice.learning_rate,
-            logits=None,
-            fit=bench.settings.fit,
-            **tuned.calibration,
-        )
-    desk.ledger.once(f"method/{name}", lambda: stored_method(tuned))
-    desk.done()
-    low, high = tuned.row.test_accuracy_interval or (math.nan, math.nan)
-    bench.watch.say(
-        f"{model.method.title}: {tuned.row.test_accuracy:.1%} on {len(tuned.labels)} test images "
-        f"({low:.1%} to {high:.1%}){f', block {model.unit}' if model.unit else ''}, {outcome.seconds:.0f} s"
-        + (
-            "; no epoch beat the probe that it starts from"
-            if outcome.best_epoch == 0 and method.changes_features
-            else ""
-        )
-    )
-    return tuned
 
 
 def _conclude(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ..settings import DataSettings, build, option
+from ..settings import DataSettings, build, option, seconds_of
 from .methods import TuningMethod, default_methods, find_method, method_names
 from .presets import PRESETS, Preset, fill
 
@@ -53,6 +53,12 @@ class TransferSettings(DataSettings):
         "balanced",
         description="fast ends after the probes, best trains longer and at more rates; options that are given win.",
         json_schema_extra=TUNING,
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        description="Time for the run, such as 30s, 5m or 1h; what does not fit is left out and named. No limit if left out.",
+        json_schema_extra=option("Tuning", text=True),
     )
     methods: tuple[str, ...] = Field(
         default_methods(),
@@ -150,6 +156,11 @@ class TransferSettings(DataSettings):
         for name in value:
             find_method(name)
         return value
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        return seconds_of(value) if isinstance(value, str) else value
 
     @field_validator("augment", mode="before")
     @classmethod

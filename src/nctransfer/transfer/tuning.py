@@ -26,7 +26,7 @@ from .task import FitOutcome, TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
-__all__ = ["Tuned", "evaluate_method", "fit_probe", "train_method"]
+__all__ = ["Tuned", "evaluate_method", "evaluation_images", "fit_probe", "train_method"]
 
 
 @dataclasses.dataclass
@@ -133,6 +133,11 @@ def train_method(
         with bench.watch.stage(said, plan.epochs) as advance:
             return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
 
+    def go_on(rate: float, last: FitOutcome) -> bool:
+        rest = evaluation_images(bench, model.method) * bench.pace.seconds_per_image
+        what = f"{model.method.phrase or model.method.title} at the rate {rate:g}"
+        return bench.pace.allows(f"{label}/{rate:g}", what, lambda: last.seconds + rest)
+
     if protocol.epoch != "mixture":
         outcome = train_at(choice.learning_rate)
     else:
@@ -145,7 +150,10 @@ def train_method(
             again=chosen,
             ends=ends,
             finished=keeping.done if keeping is not None else lambda: None,
+            go_on=go_on if chosen is None else lambda rate, last: True,
         )
+        if chosen is None:
+            bench.pace.learn(outcome.seconds / max(1, len(outcome.weights)))
     model.merge_adapters(bench.inputs.sample("validation"))
     return model, outcome
 
@@ -206,6 +214,12 @@ def evaluate_method(
     )
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
     return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes)
+
+
+def evaluation_images(bench: Workbench, method: TuningMethod) -> int:
+    """Images that pass through a finished method while it is measured."""
+    sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
+    return sizes["test"] + 2 * sizes["validation"] + (sizes["train"] if method.changes_features else 0)
 
 
 def _layers_after(bench: Workbench, model: TunedNetwork) -> list[LayerRow]:

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from ..data import AugmentSettings, DataBundle, warnings_of_report
 from ..engine import FeatureTable, Runtime, StopRequest, Watch, open_table
 from ..models import PENULTIMATE, Network
+from ..runs import Ledger
 from .features import LayerFeatures, extract_features
 from .inputs import Inputs
 from .opening import about_sides, open_data, open_model, seen_before
+from .pace import Pace
 from .probing import Probing
 from .protocol import PRACTICAL, Protocol
 from .recipe import epochs_for
@@ -40,6 +42,7 @@ class Workbench:
     Attributes:
         inputs: Loaders, batches and cached tensors.
         start: Makes the networks that are tuned.
+        pace: Says which steps there is time for; without a budget, all.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Workbench:
         for note in [*warnings_of_report(self.bundle.report), *self.notes]:
             self.watch.say(f"warning: {note}")
         self.num_classes = len(self.bundle.class_names)
+        self.pace = Pace(None, Ledger(None), self.runtime)
         self._tuned: tuple[str, ...] = ()
         self.inputs = Inputs(settings, self.bundle, self.network, self.runtime, self.stop)
         self.start = Start(
@@ -166,7 +170,8 @@ class Workbench:
     @cached_property
     def probing(self) -> Probing:
         """The probes of every layer and of all together."""
-        return Probing(self.bundle, self.train_features, self.validation_features, self.settings.seed)
+        parts = self.train_features, self.validation_features
+        return Probing(self.bundle, *parts, self.settings.seed, self.pace.allows)
 
     @cached_property
     def augmentation(self) -> tuple[int, AugmentSettings, str]:
