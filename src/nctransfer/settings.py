@@ -175,7 +175,7 @@ class DataSettings(TableSettings):
         json_schema_extra=option("Data"),
     )
     download: bool = Field(
-        True, description="Download named data sets that are not here.", json_schema_extra=option("Data")
+        True, description="Download named data sets that are not on this machine.", json_schema_extra=option("Data")
     )
     num_workers: int = Field(
         0,
@@ -185,7 +185,7 @@ class DataSettings(TableSettings):
     )
     feature_cache: bool = Field(
         True,
-        description="Keep features on disk and take those that are there (NCTRANSFER_CACHE says where).",
+        description="Keep features on disk and reuse those already there (NCTRANSFER_CACHE says where).",
         json_schema_extra=option("Machine"),
     )
     device: str = Field(

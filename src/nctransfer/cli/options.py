@@ -53,7 +53,7 @@ Layer = Annotated[
     ),
 ]
 Seeds = Annotated[int, _run("Number of seeds to run, from --seed on.", min=1)]
-Resume = Annotated[bool, _run("Go on with the run in --out.", "--resume")]
+Resume = Annotated[bool, _run("Continue the run in --out.", "--resume")]
 Overwrite = Annotated[bool, _run("Replace the run in --out.", "--overwrite")]
 DryRun = Annotated[bool, _run("Say what would be done and what it would cost; do nothing.", "--dry-run")]
 Config = Annotated[Path | None, _run("YAML file with settings; options win over it.")]

@@ -99,7 +99,7 @@ def report(
         "runs/paper-mini"
     ),
     text: Annotated[Path | None, typer.Option(help="Also write the page as Markdown to this file.")] = None,
-    partial: Annotated[bool, typer.Option("--partial", help="Show every study of which any cell is finished.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Show every study that has a finished cell.")] = False,
 ) -> None:
     """Make the page again from the cells that stand in a folder."""
     from ..studies import report_studies

@@ -62,7 +62,7 @@ class RankSettings(DataSettings):
     top: int = Field(
         0,
         ge=0,
-        description="Really tune so many of the best and one control, and say how well each column foretold it.",
+        description="Tune this many of the best and one control, and say how well each column predicted their accuracy.",
         json_schema_extra=option("Ranking", flag="validate"),
     )
     methods: tuple[str, ...] = Field(

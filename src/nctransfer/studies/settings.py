@@ -33,7 +33,7 @@ class PaperSettings(Settings):
         json_schema_extra=option("Cells", aliases=("accept_other_code",)),
     )
     time_limit: float | None = Field(
-        None, gt=0, description="Minutes after which to stop; the same command goes on.", json_schema_extra=CELLS
+        None, gt=0, description="Minutes after which to stop; the same command continues.", json_schema_extra=CELLS
     )
     jobs: int = Field(
         1, ge=1, description="Processes of this machine that share the cells and the cores.", json_schema_extra=MACHINE
@@ -41,7 +41,7 @@ class PaperSettings(Settings):
     device: str = Field("auto", description="Device: auto, cpu or cuda.", json_schema_extra=MACHINE)
     cluster: Literal["local", "slurm"] | None = Field(
         None,
-        description="Where the cells run: slurm submits them with submitit, local does as --jobs.",
+        description="Where the cells run: slurm submits them with submitit, local is the same as --jobs.",
         json_schema_extra=CLUSTER,
     )
     partition: str | None = Field(None, description="Partition of the cluster.", json_schema_extra=CLUSTER)

@@ -51,7 +51,7 @@ class TransferSettings(DataSettings):
     )
     preset: Literal["fast", "balanced", "best"] = Field(
         "balanced",
-        description="fast ends after the probes, best trains longer and at more rates; options that are given win.",
+        description="fast stops after the probes, best trains longer and at more rates; explicit options win.",
         json_schema_extra=TUNING,
     )
     budget: float | None = Field(
