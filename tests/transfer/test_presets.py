@@ -35,3 +35,17 @@ def test_best_trains_longer_and_at_more_rates(striped, small_network):
     assert benches[1].epochs == round(1.5 * benches[0].epochs)
     given = settings_from({"data": "x", "device": "cpu", "preset": "best", "epochs": 3})
     assert Workbench(given, bundle=striped, module=small_network).epochs == 3
+
+
+def test_everything_tried_stands_against_its_seconds(striped, small_network, tmp_path):
+    run = auto(striped, small_network, out=tmp_path / "run", preset="fast", device="cpu")
+    tried = {point.what: point for point in run.record.tried}
+    layers = [row.name for row in run.record.layers if row.name != "penultimate"]
+    inner = [name.partition("@")[2] for name in run.methods if "@" in name]
+    assert set(tried) == {*run.methods, *(f"linear probe of {name}" for name in layers if name not in inner)}
+    assert all(point.seconds > 0 for point in tried.values())
+    assert tried["deep"].seconds > tried["linear"].seconds
+    assert tried["deep"].accuracy == run.methods["deep"]["val_accuracy"]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Accuracy against time" in page
+    assert "On the frontier: " in page

@@ -10,6 +10,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from ..report import frontier_sentence
 from ..runs import Result, Summary, Verb
 from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
@@ -131,6 +132,8 @@ def _print_methods(console: Console, record: Result) -> None:
         )
     console.print(table)
     console.print("* the model that `nctransfer predict` uses, chosen on held-out images", highlight=False)
+    if said := frontier_sentence(record):
+        console.print(f"held-out accuracy against time: {said}", markup=False, highlight=False)
 
 
 def _percent(share: float | None) -> str:

@@ -8,12 +8,14 @@ from ..fronts import lazy_front
 
 if TYPE_CHECKING:
     from .collapse_picture import draw_collapse
+    from .frontier import frontier_sentence
     from .page import write_report, write_text
 
 __all__ = lazy_front(
     __name__,
     {
         "collapse_picture": ["draw_collapse"],
+        "frontier": ["frontier_sentence"],
         "page": ["write_report", "write_text"],
     },
 )

@@ -12,6 +12,7 @@ from .calibration import CALIBRATION_TERMS, trust_section
 from .curves import curves_section, last, pretrain_headline, pretrain_tiles
 from .dataset import data_section
 from .footnotes import sentence
+from .frontier import frontier_section
 from .headline import better_layer, headline, probe_headline
 from .layers import layers_section
 from .methods import methods_section, tiles, trials_section
@@ -29,6 +30,7 @@ def tuning_page(source: Source, record: Result) -> Page:
     """The page of an `auto` or `tune` run."""
     sections = [
         methods_section(record),
+        frontier_section(record),
         layers_section(record),
         mistakes_section(source, record),
         trust_section(record),

@@ -8,7 +8,17 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .record import Augmentation, Cost, Dataset, Hardware, ModelFacts, Number, Record, SplitSizes, Text, Whole
-from .rows import Decision, LayerAfter, LayerRow, MethodRow, MethodSummary, MetricFacts, Mistake, TrialRow
+from .rows import (
+    Decision,
+    FrontierPoint,
+    LayerAfter,
+    LayerRow,
+    MethodRow,
+    MethodSummary,
+    MetricFacts,
+    Mistake,
+    TrialRow,
+)
 
 __all__ = ["BestRun", "EpochRow", "PretrainRecord", "Result", "Summary", "SummaryRun", "Verb"]
 
@@ -41,6 +51,9 @@ class Result(Record):
     )
     decisions: tuple[Decision, ...] = Field(
         default=(), description="under a budget: which steps there was time for, in order"
+    )
+    tried: tuple[FrontierPoint, ...] = Field(
+        default=(), description="everything tried, with the seconds that led to it and its held-out accuracy"
     )
     best_method: Text | None = Field(default=None, description="the entry of `methods` that is handed over")
     confusion: tuple[tuple[Whole, ...], ...] | None = Field(

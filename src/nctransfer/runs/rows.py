@@ -203,6 +203,7 @@ class FrontierPoint(Record):
     what: Text = Field(description="what was done until then")
     seconds: Number = Field(description="seconds spent until then")
     accuracy: Number = Field(description="validation accuracy reached until then")
+    kind: Text = Field(default="method", description="'method' for an entry of `methods`, 'layer' for a layer's probe")
 
 
 class Member(Record):
@@ -295,6 +296,7 @@ class TrialRow(Record):
     epochs: Whole = Field(description="epochs of the trial")
     val_accuracy: Number = Field(description="validation accuracy at its end")
     nc1: Number = Field(description="NC1 of the penultimate training features at its end")
+    seconds: Number = Field(default=None, description="wall time of the trial")
     note: Text | None = Field(default=None, description="why a number is missing")
 
 

@@ -10,6 +10,7 @@ collapses on its training data whether or not it generalises.
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,10 @@ class Chooser:
 
     def _trial(self, purpose: str, method: str, unit: str | None, rate: float) -> dict[str, Any]:
         key = f"trial/{method}/{unit}/{rate:.6g}"
-        values = self.ledger.once(key, lambda: self._run(method, unit, rate))
+        began = time.perf_counter()
+        values = self.ledger.once(
+            key, lambda: {**self._run(method, unit, rate), "seconds": time.perf_counter() - began}
+        )
         row = {"purpose": purpose, "method": method, "unit": unit, "learning_rate": rate, "chosen": False, **values}
         self.trials.append(row)
         return row

@@ -32,6 +32,7 @@ class Pace:
         runtime: The main process decides for all.
         spent: Seconds that were gone before this object was made.
         seconds_per_image: Of a pass, measured at the beginning.
+        pass_seconds: What the features of training and validation images took.
         probe_seconds: What the probes of all layers took.
         reserve: Seconds kept for the plain probe, which is tested in any case, until it is.
         expected: Seconds expected of one rate of the method in progress.
@@ -50,6 +51,7 @@ class Pace:
     runtime: Runtime
     spent: float = 0.0
     seconds_per_image: float = 0.0
+    pass_seconds: float = 0.0
     probe_seconds: float = 0.0
     reserve: float = 0.0
     expected: float = 0.0

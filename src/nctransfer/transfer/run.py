@@ -23,6 +23,7 @@ from ..runs import (
     Cost,
     DataReport,
     Dataset,
+    FrontierPoint,
     Hardware,
     LayerRow,
     MetricFacts,
@@ -46,6 +47,7 @@ from .methods import find_method, inner_probe
 from .pace import Pace
 from .result import RunResult
 from .settings import TransferSettings
+from .tried import everything_tried
 from .tuning import Tuned
 from .workbench import Workbench
 
@@ -107,6 +109,8 @@ def run_transfer(
         set_pace(bench)
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
+        pace = bench.pace
+        took = ledger.once("layers/seconds", lambda: {"pass": pace.pass_seconds, "probes": pace.probe_seconds})
         bench.warn(_about_layers(layers))
         _say_layers(bench, layers)
         report = with_leak(report, bench, ledger)
@@ -117,8 +121,10 @@ def run_transfer(
                 _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
             finished, left_out = attempt(bench, chooser, desk, names, unit, layers)
+            rows = {name: tuned.row for name, tuned in finished.items()}
             outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
-            bench.warn(bench.pace.missed)
+            bench.warn(pace.missed)
+            outcome.tried = everything_tried(layers, rows, outcome.trials, features=took["pass"], probes=took["probes"])
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
@@ -136,6 +142,9 @@ def _check_accumulation(bench: Workbench) -> None:
 
 def measure_layers(bench: Workbench) -> list[LayerRow]:
     """Collapse of every layer on the training split, and the held-out accuracy of a linear probe of each."""
+    began = time.perf_counter()
+    _ = bench.train_features, bench.validation_features
+    bench.pace.pass_seconds = time.perf_counter() - began
     measured = measure_features(bench.train_features, bench.num_classes, permutations=20, seed=bench.settings.seed)
     began = time.perf_counter()
     with bench.watch.stage("linear probes"):
@@ -187,6 +196,7 @@ class _Outcome:
     confusion: tuple[tuple[int, ...], ...] | None = None
     mistakes: tuple[Mistake, ...] = ()
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
+    tried: tuple[FrontierPoint, ...] = ()
 
 
 def _record(
@@ -222,6 +232,7 @@ def _record(
         trials=outcome.trials,
         methods={name: tuned.row for name, tuned in outcome.finished.items()},
         left_out=outcome.left_out,
+        tried=outcome.tried,
         decisions=tuple(bench.pace.decisions),
         best_method=outcome.best,
         confusion=outcome.confusion,
