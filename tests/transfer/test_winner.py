@@ -1,8 +1,12 @@
 """The choice of the handed-over method: paired, by held-out images alone, the cheaper within one standard error."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from nctransfer.errors import UsageError
+from nctransfer.probes import CRITERIA
 from nctransfer.transfer.winner import Candidate, pick_winner
 
 
@@ -73,3 +77,31 @@ def test_the_winner_is_never_more_than_one_standard_error_from_the_best(seed):
     best = max(found, key=lambda item: item.right.mean())
     difference = best.right - winner.right
     assert difference.mean() <= difference.std() / 20 + 1e-12
+
+
+def test_the_criterion_decides():
+    """One method is right on the large class, the other on the small one; one says so surely, the other not."""
+    labels = np.array([0] * 180 + [1] * 20)
+    large = np.zeros(200, dtype=np.int64)
+    small = np.r_[np.zeros(140, dtype=np.int64), np.ones(60, dtype=np.int64)]
+    sure, unsure = np.full(200, 0.1), np.full(200, 0.6)
+
+    def method(name, said, losses):
+        return Candidate(name, f"the method {name}", (said == labels).astype(float), said, losses)
+
+    found = [method("linear", large, unsure), method("full", small, sure)]
+    won = {metric: pick_winner(found, metric, labels) for metric in CRITERIA}
+    assert {metric: verdict.name for metric, verdict in won.items()} == {
+        "accuracy": "linear",
+        "balanced_accuracy": "full",
+        "macro_f1": "full",
+        "log_loss": "full",
+    }
+    assert won["balanced_accuracy"].why == "It was best on held-out images: balanced accuracy 88.9% on 200."
+    assert won["log_loss"].why == "It was best on held-out images: log-loss 0.100 on 200."
+    assert pick_winner([found[0], dataclasses.replace(found[0], name="full")], "macro_f1", labels).name == "linear"
+
+
+def test_a_criterion_needs_what_it_is_computed_from():
+    with pytest.raises(UsageError, match="macro_f1 needs labels"):
+        pick_winner([candidate("linear", [1.0, 0.0]), candidate("full", [1.0, 1.0])], "macro_f1")

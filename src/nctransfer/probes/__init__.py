@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .criteria import CRITERIA, Criterion, criterion_terms, macro_f1
 from .cross_validation import CrossValidated, cross_validate, fit_head
 from .deep import DeepProbe, fit_deep, probe_layers, trust_scales, usable_layers
 from .folds import NEVER_HELD_OUT, assign_folds, held_out_folds
@@ -13,9 +14,11 @@ from .standardise import standardise
 from .temperature import Reliability, brier_score, calibration_error, chance_error, fit_temperature, reliability
 
 __all__ = [
+    "CRITERIA",
     "DEFAULT_STRENGTHS",
     "NEVER_HELD_OUT",
     "ChosenProbe",
+    "Criterion",
     "CrossValidated",
     "DeepProbe",
     "Fit",
@@ -30,12 +33,14 @@ __all__ = [
     "calibration_error",
     "chance_error",
     "choose_probe",
+    "criterion_terms",
     "cross_validate",
     "fit_deep",
     "fit_head",
     "fit_probe_path",
     "fit_temperature",
     "held_out_folds",
+    "macro_f1",
     "probe_layers",
     "reliability",
     "standardise",

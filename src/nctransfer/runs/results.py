@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .record import Augmentation, Cost, Dataset, Hardware, ModelFacts, Number, Record, SplitSizes, Text, Whole
+from .record import Augmentation, Cost, Dataset, Hardware, Interval, ModelFacts, Number, Record, SplitSizes, Text, Whole
 from .rows import (
     Decision,
     FrontierPoint,
@@ -58,6 +58,12 @@ class Result(Record):
     best_method: Text | None = Field(default=None, description="the entry of `methods` that is handed over")
     confusion: tuple[tuple[Whole, ...], ...] | None = Field(
         default=None, description="test images (K, K), rows true, columns as the handed-over model says"
+    )
+    recall_intervals: tuple[Interval | None, ...] = Field(
+        default=(), description="by class: 95 % interval of its recall on the test images; None where it has none"
+    )
+    metric: Text = Field(
+        default="accuracy", description="held-out number by which methods, blocks and weights were chosen"
     )
     mistakes: tuple[Mistake, ...] = Field(default=(), description="its most confident errors on the test images")
     cost: Cost | None = Field(default=None, description="what the run cost")

@@ -224,7 +224,11 @@ class MethodSummary(Record):
     test_accuracy: Number = Field(description="fraction of the test images that it gets right")
     test_accuracy_interval: Interval | None = Field(description="95 % interval of the test accuracy")
     balanced_accuracy: Number = Field(description="test accuracy averaged over classes")
-    val_accuracy: Number = Field(description="validation accuracy of what was kept; it alone decides")
+    macro_f1: Number = Field(default=None, description="F1 on the test images averaged over classes")
+    val_accuracy: Number = Field(description="validation accuracy of what was kept")
+    val_score: Number = Field(
+        default=None, description="the run's `metric` on held-out images, larger is better; None where that is accuracy"
+    )
     tuned_parameters: Whole | None = Field(description="parameters that learned")
     total_parameters: Whole | None = Field(description="parameters of network, skip connection and classifier")
     seconds: Number = Field(description="wall time of the final training")
@@ -295,6 +299,7 @@ class TrialRow(Record):
     chosen: bool = Field(description="whether it was chosen")
     epochs: Whole = Field(description="epochs of the trial")
     val_accuracy: Number = Field(description="validation accuracy at its end")
+    val_score: Number = Field(default=None, description="the run's `metric` on validation images, where it decided")
     nc1: Number = Field(description="NC1 of the penultimate training features at its end")
     seconds: Number = Field(default=None, description="wall time of the trial")
     note: Text | None = Field(default=None, description="why a number is missing")

@@ -14,9 +14,11 @@ __all__ = ["train_again"]
 
 _KEPT = (
     "val_accuracy",
+    "val_score",
     "history",
     "best_epoch",
     "out_of_fold_accuracy",
+    "out_of_fold_interval",
     "seconds_per_step",
     "peak_memory_bytes",
     "step_memory_bytes",
@@ -51,7 +53,7 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     if not bench.pace.allows(f"again/{name}", "training the winner again with the validation images", needed):
         return Tuned(**{**vars(tuned), "row": row.model_copy(update={"why": ""})})
     model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=weights, ends=desk.ends)
-    found = evaluate_method(bench, model, choice, outcome, before, Held(tuned.held, row.calibration))
+    found = evaluate_method(bench, model, choice, outcome, before, Held(tuned.held, row.calibration, tuned.held_losses))
     update = {field: getattr(row, field) for field in _KEPT}
     note = f"after training again on all {num} training and validation images; {row.test_accuracy:.1%} before"
     why = f"It was then trained again on all {num} training and validation images."

@@ -65,13 +65,21 @@ def mix_states(states: Sequence[State], weights: Sequence[float]) -> dict[str, T
     }
 
 
-def tempered_log_loss(logits: Tensor, labels: Tensor) -> float:
+def tempered_log_loss(logits: Tensor, labels: Tensor, *, balanced: bool = False) -> float:
     """Mean log-loss after temperature scaling on the same images: how well the logits order the classes, in nats.
 
     Without the temperature, whatever is less sure of itself would seem better: tuned networks are always too sure.
+
+    Args:
+        logits, labels: Of held-out images, ``(M, K)`` and ``(M,)``.
+        balanced: Whether all classes count the same, however many images they have.
     """
     logits, labels = logits.double().cpu(), labels.cpu()
-    return float(functional.cross_entropy(logits / fit_temperature(logits, labels), labels))
+    losses = functional.cross_entropy(logits / fit_temperature(logits, labels), labels, reduction="none")
+    if not balanced:
+        return float(losses.mean())
+    _, place, count = labels.unique(return_inverse=True, return_counts=True)
+    return float((losses / count[place]).sum() / len(count))
 
 
 def choose_mixture(
@@ -80,6 +88,8 @@ def choose_mixture(
     judge: Callable[[State], Tensor],
     labels: Tensor,
     shares: Sequence[float] = SHARES,
+    *,
+    balanced: bool = False,
 ) -> tuple[dict[str, Tensor], Mixture, list[Mixture]]:
     """The best of each end, the mean of all ends, and the points on the way from the start to the better of these.
 
@@ -89,6 +99,7 @@ def choose_mixture(
         judge: Gives the logits ``(M, K)`` of a state on held-out images.
         labels: Of these images, ``(M,)``.
         shares: Points between the start (0) and an end (1).
+        balanced: Whether all classes count the same in the log-loss.
 
     Returns:
         The chosen state, what it is, and every candidate in the order tried. Smallest tempered log-loss wins.
@@ -106,7 +117,7 @@ def choose_mixture(
     def consider(weights: tuple[float, ...]) -> Mixture:
         logits = judge(_state(start, ends, weights))
         accuracy = float((logits.argmax(1).cpu() == labels.cpu()).double().mean())
-        tried[weights] = Mixture(weights, tempered_log_loss(logits, labels), accuracy)
+        tried[weights] = Mixture(weights, tempered_log_loss(logits, labels, balanced=balanced), accuracy)
         return tried[weights]
 
     count = len(ends)

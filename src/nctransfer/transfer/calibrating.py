@@ -6,6 +6,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..probes import brier_score, calibration_error, chance_error, fit_temperature, reliability
 from ..runs import Calibration, ReliabilityBin
@@ -23,17 +24,23 @@ class Held:
     Attributes:
         classes: For each training, then each validation image, the predicted class; −1 where no fit left the image out.
         calibration: The temperature, not judged yet.
+        losses: For each of these images, the log-loss in nats, with the temperature; NaN where there is none.
     """
 
     classes: Tensor
     calibration: Calibration | None
+    losses: Tensor | None = None
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Held:
         """From logits ``(N, K)``, NaN in the rows of images that no fit left out, and labels ``(N,)``."""
         known = torch.isfinite(logits).all(1)
         classes = torch.where(known, torch.nan_to_num(logits).argmax(1), -1)
-        return cls(classes, fit_calibration(logits[known], labels[known], names))
+        calibration = fit_calibration(logits[known], labels[known], names)
+        losses = torch.full((len(labels),), torch.nan, dtype=torch.float64)
+        cooled = logits[known].double() / (calibration.temperature or 1.0)
+        losses[known] = functional.cross_entropy(cooled, labels[known], reduction="none")
+        return cls(classes, calibration, losses)
 
 
 def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Calibration:

@@ -19,6 +19,7 @@ import torch
 from ..engine import Batches, Diverged
 from ..errors import DataError
 from ..metrics import nc1
+from ..probes import criterion_terms
 from ..runs import Ledger
 from .evaluate import cached_accuracy, cached_logits, run_split, tuned_features
 from .fitting import fit
@@ -96,12 +97,22 @@ class Chooser:
                 rows.append(self._trial("unit", method, unit, rate))
                 advance(1)
         self._inputs.clear()
+        metric = self._metric
         index, why = pick_unit(
-            [row["val_accuracy"] for row in rows], [row["nc1"] for row in rows], self._num_validation
+            [row["val_accuracy" if metric == "accuracy" else "val_score"] for row in rows],
+            [row["nc1"] for row in rows],
+            self._num_validation,
         )
+        if metric != "accuracy":
+            why = why.replace("validation accuracy", f"{metric.replace('_', ' ')} on validation images")
         rows[index]["chosen"] = True
         self._unit = (rows[index]["unit"], f"unit {rows[index]['unit']} {why} of {len(rows)} units tried")
         return self._unit
+
+    @property
+    def _metric(self) -> str:
+        """The criterion of the trials; their few epochs tell nothing of probabilities, so that log-loss is no criterion."""
+        return "accuracy" if self.bench.settings.metric == "log_loss" else self.bench.settings.metric
 
     @property
     def _num_validation(self) -> int:
@@ -143,17 +154,28 @@ class Chooser:
                 stop=bench.stop,
             )
         except Diverged:
-            return {"epochs": epochs, "val_accuracy": None, "nc1": None, "note": "the loss was not finite"}
+            return {
+                "epochs": epochs,
+                "val_accuracy": None,
+                "nc1": None,
+                "val_score": None,
+                "note": "the loss was not finite",
+            }
         if kept is not None:
             features = tuned_features(model, kept[0], bench.runtime, stop=bench.stop)
         else:
             loader = bench.inputs.loader("train", subset=self.rows)
             features = run_split(model, loader, bench.runtime, stop=bench.stop)[2].penultimate
+        score: dict[str, Any] = {}
+        if self._metric != "accuracy":
+            logits, labels = validation_logits(model, bench, kept and kept[1])
+            score = {"val_score": float(criterion_terms(self._metric, labels, logits.argmax(1)).mean())}
         # Both at the last epoch: what counts is where this unit and rate lead, not where they passed.
         return {
             "epochs": epochs,
             "val_accuracy": outcome.history[-1]["val_accuracy"],
             "nc1": _nc1_or_none(features, torch.from_numpy(bench.bundle.train.labels[self.rows])),
+            **score,
         }
 
     def _kept(self, model: TunedNetwork, unit: str | None) -> tuple[torch.Tensor, torch.Tensor] | None:

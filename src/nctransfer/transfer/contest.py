@@ -12,8 +12,10 @@ import copy
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..probes import LayeredHead, accuracy_interval, fit_head
 from .choose import Choice, validation_logits
@@ -37,7 +39,8 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
         desk: Keeps each fold's predictions.
         finished: The methods by name; ``held`` and the row of the one that is trained again are updated.
     """
-    verdict = pick_winner(candidates_of(bench, finished))
+    verdict = _pick(bench, finished)
+    _score(bench, finished)
     probe, tuned = verdict.name, verdict.best
     if (
         probe == tuned
@@ -56,8 +59,12 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
         held = bench.probing.folds == number
         predicted = desk.ledger.once(f"fold/{tuned}/{number}", lambda: _predict(bench, desk, tuned, pair, number))  # noqa: B023
         desk.done()
-        pair[tuned].held = pair[tuned].held.masked_scatter(held, torch.tensor(predicted))
-        verdict = pick_winner(candidates_of(bench, pair))
+        pair[tuned].held = pair[tuned].held.masked_scatter(held, torch.tensor(predicted["classes"]))
+        losses = pair[tuned].held_losses
+        if losses is not None:
+            more = torch.tensor(predicted["losses"], dtype=losses.dtype)
+            pair[tuned].held_losses = losses.masked_scatter(held, more)
+        verdict = _pick(bench, pair)
         if verdict.name == verdict.best:
             break
     _note(bench, pair[tuned])
@@ -72,9 +79,25 @@ def candidates_of(bench: Workbench, finished: dict[str, Tuned]) -> list[Candidat
             name,
             tuned.row.phrase,
             torch.where(tuned.held >= 0, (tuned.held == targets).double(), torch.nan).numpy(),
+            tuned.held.numpy(),
+            None if tuned.held_losses is None else tuned.held_losses.numpy(),
         )
         for name, tuned in sorted(finished.items(), key=lambda item: item[1].model.method.step_share)
     ]
+
+
+def _pick(bench: Workbench, finished: dict[str, Tuned]) -> Verdict:
+    return pick_winner(candidates_of(bench, finished), bench.settings.metric, _targets(bench).numpy())
+
+
+def _score(bench: Workbench, finished: dict[str, Tuned]) -> None:
+    """What the run's metric says of each method on its held-out images, where that is not their accuracy."""
+    metric = bench.settings.metric
+    for candidate in candidates_of(bench, finished) if metric != "accuracy" else ():
+        known = np.isfinite(candidate.right)
+        score = float(candidate.terms(known, metric, _targets(bench).numpy()).mean())
+        tuned = finished[candidate.name]
+        tuned.row = tuned.row.model_copy(update={"val_score": score})
 
 
 def fold_bench(bench: Workbench, number: int) -> Workbench:
@@ -124,8 +147,8 @@ class _FoldProbing(Probing):
         )
 
 
-def _predict(bench: Workbench, desk: Desk, name: str, pair: dict[str, Tuned], number: int) -> list[int]:
-    """Classes of a fold's images by a training that did not see them, at the settings and the mixture that were chosen."""
+def _predict(bench: Workbench, desk: Desk, name: str, pair: dict[str, Tuned], number: int) -> dict[str, list[Any]]:
+    """Classes and losses of a fold's images by a training that did not see them, at the settings and the mixture chosen."""
     row = pair[name].row
     weights = {rate: float(weight or 0.0) for rate, weight in row.mixture.items()}
     # One training a fold: the rate that counts most stands for the mixture of two.
@@ -141,8 +164,10 @@ def _predict(bench: Workbench, desk: Desk, name: str, pair: dict[str, Tuned], nu
         label=f"{name}-fold-{number}",
         title=f"{pair[name].model.method.title}, fold {number + 1} of {FOLDS}",
     )
-    logits, _ = validation_logits(model, fold)
-    return [int(label) for label in logits.argmax(1)]
+    logits, labels = validation_logits(model, fold)
+    cooled = logits.double() / (pair[name].calibration["temperature"] or 1.0)
+    losses = functional.cross_entropy(cooled, labels, reduction="none")
+    return {"classes": logits.argmax(1).tolist(), "losses": losses.tolist()}
 
 
 def _rows(bench: Workbench, rows: Tensor) -> LayerFeatures:

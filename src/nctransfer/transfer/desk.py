@@ -95,6 +95,7 @@ def stored_method(tuned: Tuned) -> dict[str, Any]:
         "logits": tuned.logits,
         "labels": tuned.labels,
         "held": tuned.held,
+        "held_losses": tuned.held_losses,
     }
 
 
@@ -120,4 +121,12 @@ def reload_method(bench: Workbench, desk: Desk, key: str, choice: Choice, path: 
         torch.tensor(stored["logits"]),
         torch.tensor(stored["labels"]),
         torch.tensor(stored["held"]),
+        _losses(stored.get("held_losses")),
     )
+
+
+def _losses(stored: list[float | None] | None) -> torch.Tensor | None:
+    """Losses as the ledger keeps them, where None stands for NaN."""
+    if stored is None:
+        return None
+    return torch.tensor([float("nan") if loss is None else loss for loss in stored], dtype=torch.float64)

@@ -93,8 +93,12 @@ def _entry(name: str, job: TransferSettings, result: Result) -> SummaryRun:
 
 
 def _best(runs: list[SummaryRun]) -> BestRun | None:
-    """The run with the best validation accuracy of its chosen method."""
-    tuned = [(run, row.val_accuracy) for run in runs if (row := run.best) and row.val_accuracy is not None]
+    """The run whose chosen method is best on held-out images, by the metric of the runs."""
+    tuned = [
+        (run, row.val_accuracy if row.val_score is None else row.val_score)
+        for run in runs
+        if (row := run.best) and row.val_accuracy is not None
+    ]
     if not tuned:
         return None
     best, _ = max(tuned, key=lambda pair: pair[1])

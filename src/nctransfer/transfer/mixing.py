@@ -66,6 +66,7 @@ def train_mixture(
     ends: Ends | None = None,
     finished: Callable[[], None] = lambda: None,
     go_on: Callable[[float, FitOutcome], bool] = lambda rate, last: True,
+    balanced: bool = False,
 ) -> FitOutcome:
     """Train ``model`` from where it stands at each rate, and leave it at the mixture that the held-out images prefer.
 
@@ -79,6 +80,7 @@ def train_mixture(
         ends: Where finished rates are kept.
         finished: Called when a rate is finished and kept.
         go_on: Asked before every rate but the first, with what the one before came to; no ends the training.
+        balanced: Whether all classes count the same where the mixture is chosen.
 
     Returns:
         The history is that of the rate that counts most; seconds and steps are those of all.
@@ -109,7 +111,7 @@ def train_mixture(
             model.load_tuned_state(dict(state))
             return judge(model)[0]
 
-        state, chosen, _ = choose_mixture(start, states, logits, labels)
+        state, chosen, _ = choose_mixture(start, states, logits, labels, balanced=balanced)
         weights, accuracy = chosen.weights, chosen.accuracy
     else:
         weights = tuple(float(again[f"{rate:g}"]) for rate in used)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..data import DataBundle
 from ..errors import DataError
@@ -18,6 +19,7 @@ from ..probes import (
     DeepProbe,
     LayeredHead,
     assign_folds,
+    criterion_terms,
     fit_deep,
     fit_head,
     held_out_folds,
@@ -176,9 +178,16 @@ class Probing:
             scales=found.scales,
         )
 
-    def best_layer(self) -> str:
-        """The layer whose probe is most accurate on held-out images; ties go to the smaller held-out log-loss."""
-        return max(self.layers, key=lambda name: (self.layers[name].accuracy, -self.layers[name].log_loss))
+    def best_layer(self, metric: str = "accuracy") -> str:
+        """The layer whose probe is best on held-out images by a criterion; ties go to the smaller held-out log-loss."""
+        return max(self.layers, key=lambda name: (self._score(self.layers[name], metric), -self.layers[name].log_loss))
+
+    def _score(self, found: CrossValidated, metric: str) -> float:
+        if metric == "accuracy":
+            return found.accuracy
+        logits, labels = found.held_logits[found.held], self.labels[found.held]
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        return float(criterion_terms(metric, labels, logits.argmax(1), losses).mean())
 
     def validation_logits(self, found: CrossValidated) -> Tensor:
         """Logits of the validation images by the fit that did not see them, ``(M, K)``."""

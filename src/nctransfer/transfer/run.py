@@ -17,6 +17,7 @@ from ..engine import StopRequest, Watch, check_trackers
 from ..errors import DataError, UsageError
 from ..metrics import layer_numbers
 from ..models import PENULTIMATE, Network
+from ..probes import accuracy_interval
 from ..runs import (
     SCHEMA_VERSION,
     Augmentation,
@@ -236,6 +237,8 @@ def _record(
         decisions=tuple(bench.pace.decisions),
         best_method=outcome.best,
         confusion=outcome.confusion,
+        recall_intervals=recall_intervals(outcome.confusion),
+        metric=bench.settings.metric,
         mistakes=outcome.mistakes,
         cost=Cost(seconds=seconds, features=bench.table.temperature if bench.table is not None else "cold"),
     )
@@ -243,7 +246,7 @@ def _record(
 
 def _inner(bench: Workbench, methods: list[str]) -> list[str]:
     """The best inner layer's probe, which can be handed over wherever the deep probe can."""
-    layer = bench.probing.best_layer() if "deep" in methods else PENULTIMATE
+    layer = bench.probing.best_layer(bench.settings.metric) if "deep" in methods else PENULTIMATE
     return [] if layer == PENULTIMATE else [inner_probe(layer).name]
 
 
@@ -276,6 +279,18 @@ def _conclude(
         tuple(map(tuple, confusion.tolist())),
         _mistakes(winner, bench, desk.path) if desk.is_main else (),
         left_out,
+    )
+
+
+def recall_intervals(confusion: tuple[tuple[int, ...], ...] | None) -> tuple[tuple[float, float] | None, ...]:
+    """The 95 % interval of each class's recall, from a confusion matrix whose rows are true classes.
+
+    Example:
+        >>> recall_intervals(((10, 0), (0, 0)))[0][1], recall_intervals(((10, 0), (0, 0)))[1]
+        (1.0, None)
+    """
+    return tuple(
+        accuracy_interval(row[place], sum(row)) if sum(row) else None for place, row in enumerate(confusion or ())
     )
 
 

@@ -86,6 +86,12 @@ class TransferSettings(DataSettings):
         description="Augmentation while tuning: 1 none, 2 + crop, 3 + flip, 4 + colour jitter, 5 + grey, or auto.",
         json_schema_extra=TUNING,
     )
+    metric: Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"] = Field(
+        "accuracy",
+        description="Held-out number that decides between blocks, weights and methods; log-loss is that of calibrated "
+        "probabilities.",
+        json_schema_extra=TUNING,
+    )
     lr: float | None = Field(
         None, gt=0, description="Learning rate; chosen on validation if left out.", json_schema_extra=TUNING
     )

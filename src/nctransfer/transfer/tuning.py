@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..engine import Batches
-from ..probes import accuracy_interval, balanced_accuracy
+from ..probes import accuracy_interval, balanced_accuracy, macro_f1
 from ..runs import LayerAfter, LayerRow, MethodRow, TuningEpoch
 from .calibrating import Held, judge_calibration
 from .choose import Choice, validation_accuracy, validation_logits
@@ -41,6 +41,7 @@ class Tuned:
         labels: Of the test split, (N,).
         held: For each training, then each validation image, the class that a fit says which did not see it; −1 where
             there is none.
+        held_losses: The log-loss of that fit on the same images; NaN where there is none.
     """
 
     model: TunedNetwork
@@ -49,6 +50,7 @@ class Tuned:
     logits: torch.Tensor
     labels: torch.Tensor
     held: torch.Tensor
+    held_losses: torch.Tensor | None = None
 
     @property
     def calibration(self) -> dict[str, Any]:
@@ -151,6 +153,7 @@ def train_method(
             ends=ends,
             finished=keeping.done if keeping is not None else lambda: None,
             go_on=go_on if chosen is None else lambda rate, last: True,
+            balanced=settings.metric in ("balanced_accuracy", "macro_f1"),
         )
         if chosen is None:
             bench.pace.learn(outcome.seconds / max(1, len(outcome.weights)))
@@ -192,6 +195,7 @@ def evaluate_method(
         test_accuracy=correct / len(labels),
         test_accuracy_interval=accuracy_interval(correct, len(labels)),
         balanced_accuracy=balanced_accuracy(predicted, labels),
+        macro_f1=macro_f1(predicted, labels),
         val_accuracy=outcome.val_accuracy,
         tuned_parameters=tuned,
         total_parameters=total,
@@ -213,7 +217,7 @@ def evaluate_method(
         **cost,
     )
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
-    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes)
+    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes, held.losses)
 
 
 def evaluation_images(bench: Workbench, method: TuningMethod) -> int:

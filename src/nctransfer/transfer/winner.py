@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
+import torch
+
+from ..errors import UsageError
+from ..probes import criterion_terms
 
 __all__ = ["Candidate", "Verdict", "pick_winner"]
 
@@ -19,11 +24,26 @@ class Candidate:
         phrase: The method in the middle of a sentence.
         right: One number for each training and validation image: 1 where a fit that did not see the image gets it right,
             0 where it does not, NaN where there is no such fit.
+        said: The class that this fit says; needed for criteria other than accuracy.
+        losses: Its log-loss on the image; needed for log-loss.
     """
 
     name: str
     phrase: str
     right: np.ndarray
+    said: np.ndarray | None = None
+    losses: np.ndarray | None = None
+
+    def terms(self, rows: np.ndarray, metric: str, labels: np.ndarray | None) -> np.ndarray:
+        """One number an image whose mean over these rows is the criterion; larger is better."""
+        if metric == "accuracy" or not rows.any():
+            return self.right[rows]
+        if labels is None or self.said is None or (metric == "log_loss" and self.losses is None):
+            raise UsageError(f"{metric} needs labels and what each method says of them", where=self.name)
+        losses = None if self.losses is None else torch.from_numpy(self.losses[rows])
+        return criterion_terms(
+            metric, torch.from_numpy(labels[rows]), torch.from_numpy(self.said[rows]), losses
+        ).numpy()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +55,8 @@ class Verdict:
     best: str
 
 
-def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
-    """Choose by accuracy on held-out images; within one standard error of the best, the cheapest wins.
+def pick_winner(candidates: Sequence[Candidate], metric: str = "accuracy", labels: np.ndarray | None = None) -> Verdict:
+    """Choose by a criterion on held-out images; within one standard error of the best, the cheapest wins.
 
     Two methods are compared on the images that both were judged on, image by image, so the standard error is that of the
     paired difference. Methods judged on the same images compete first, the winners of these rounds then meet on what they
@@ -45,6 +65,8 @@ def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
 
     Args:
         candidates: At least one, from the cheapest to the dearest.
+        metric: ``accuracy``, ``balanced_accuracy``, ``macro_f1`` or ``log_loss``.
+        labels: Class of each training and validation image; needed for all but accuracy.
 
     Example:
         >>> probe = Candidate("linear", "the linear probe", np.array([1.0, 0.0, 0.0, 1.0] * 10))
@@ -58,30 +80,37 @@ def pick_winner(candidates: Sequence[Candidate]) -> Verdict:
     rounds: dict[bytes, list[Candidate]] = {}
     for candidate in candidates:
         rounds.setdefault(np.isfinite(candidate.right).tobytes(), []).append(candidate)
-    played = [_round(group) for group in rounds.values()]
+    judge = partial(_round, metric=metric, labels=labels)
+    played = [judge(group) for group in rounds.values()]
     finalists = sorted((result.winner for result in played), key=lambda winner: order[winner.name])
-    final = _round(finalists)
+    final = judge(finalists)
     if len(candidates) == 1:
         return Verdict(final.winner.name, "", final.winner.name)
     # Where the final told nobody apart, the sentence is that of the round that the winner came from.
     told = [final, *(result for result in played if result.winner is final.winner)]
     close = next((result for result in told if result.winner is not result.best), None)
     if close is None:
-        share = _share(final.winner.right, _common(finalists))
-        why = f"It was best on held-out images: {share:.1%} of {final.count}."
-        return Verdict(final.winner.name, why, final.winner.name)
+        value = _mean(final.winner.terms(_common(finalists), metric, labels))
+        said = {"accuracy": f"{value:.1%} of {final.count}", "log_loss": f"log-loss {-value:.3f} on {final.count}"}
+        said = {**said, "balanced_accuracy": f"balanced accuracy {value:.1%} on {final.count}"}
+        text = said.get(metric, f"macro F1 {value:.1%} on {final.count}")
+        return Verdict(final.winner.name, f"It was best on held-out images: {text}.", final.winner.name)
     best, winner = close.best.phrase, close.winner.phrase
+    gap, error = f"{100 * close.gap:.1f} points", f"{100 * close.error:.1f} points"
+    if metric == "log_loss":
+        gap, error = f"{close.gap:.3f} nats", f"{close.error:.3f} nats"
+    what = {"accuracy": "", "log_loss": " in log-loss", "balanced_accuracy": " in balanced accuracy"}
     return Verdict(
         final.winner.name,
-        f"{best[:1].upper()}{best[1:]} was {100 * close.gap:.1f} points better on {close.count} held-out images, within one "
-        f"standard error ({100 * close.error:.1f} points) of {winner}, which is cheaper.",
+        f"{best[:1].upper()}{best[1:]} was {gap} better{what.get(metric, ' in macro F1')} on {close.count} held-out images, "
+        f"within one standard error ({error}) of {winner}, which is cheaper.",
         close.best.name,
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Round:
-    """A round's winner, its most accurate member, the gap between the two with its standard error, and the images."""
+    """A round's winner, its best member, the gap between the two with its standard error, and the images."""
 
     winner: Candidate
     best: Candidate
@@ -90,13 +119,15 @@ class _Round:
     count: int
 
 
-def _round(group: Sequence[Candidate]) -> _Round:
+def _round(group: Sequence[Candidate], metric: str, labels: np.ndarray | None) -> _Round:
     """The cheapest of a group, which is in order of cost, that lies within one standard error of its best."""
     common = _common(group)
     count = int(common.sum())
-    best = max(group, key=lambda candidate: _share(candidate.right, common))  # of equals, the first: the cheapest
-    for candidate in group:
-        difference = best.right[common] - candidate.right[common]
+    terms = [candidate.terms(common, metric, labels) for candidate in group]
+    top = max(range(len(group)), key=lambda place: _mean(terms[place]))  # of equals, the first: the cheapest
+    best = group[top]
+    for candidate, mine in zip(group, terms, strict=True):
+        difference = terms[top] - mine
         gap = float(difference.mean()) if count else 0.0
         error = float(difference.std()) / count**0.5 if count else 0.0
         if candidate is best or gap <= error:
@@ -108,5 +139,5 @@ def _common(group: Sequence[Candidate]) -> np.ndarray:
     return np.logical_and.reduce([np.isfinite(candidate.right) for candidate in group])
 
 
-def _share(right: np.ndarray, rows: np.ndarray) -> float:
-    return float(right[rows].mean()) if rows.any() else 0.0
+def _mean(terms: np.ndarray) -> float:
+    return float(terms.mean()) if len(terms) else 0.0
