@@ -101,7 +101,7 @@ def test_further_folds_are_trained_until_the_two_are_told_apart(bench, finished,
     judged[len(bench.bundle.train) :] = True
     for number in range(1, len(folds) + 1):
         rows = bench.probing.folds == number
-        assert held[rows].tolist() == steps[f"fold/full/{number}"]
+        assert held[rows].tolist() == steps[f"fold/full/{number}"]["classes"]
         judged |= rows
     assert torch.equal(held >= 0, judged)
     assert torch.equal(held[len(bench.bundle.train) :], before[len(bench.bundle.train) :])

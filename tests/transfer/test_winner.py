@@ -61,6 +61,20 @@ def test_probes_compete_on_all_images_and_meet_tuned_networks_on_the_validation_
     assert "100.0% of 20" in verdict.why
 
 
+def test_a_tuned_network_gives_way_to_no_other_that_is_worse():
+    """Both are trained already and cost the same to use; the probe alone is spared where it cannot be told from the best."""
+    base = np.array([1.0] * 80 + [0.0] * 20)
+    dear = base.copy()
+    dear[[80, 81, 82]], dear[[0, 1]] = 1.0, 0.0
+    layer, full = (
+        dataclasses.replace(candidate(name, right), tuned=True) for name, right in (("layer", base), ("full", dear))
+    )
+    assert pick_winner([layer, full]).name == "full"
+    assert pick_winner([candidate("deep", base), layer, full]).name == "deep"
+    far = candidate("deep", np.r_[base[:60], np.zeros(40)])
+    assert pick_winner([far, layer, full]).name == "full"
+
+
 def test_of_equals_the_cheapest_wins():
     same = [1.0, 0.0, 1.0, 1.0]
     assert pick_winner([candidate(name, same) for name in ("linear", "deep", "full")]).name == "linear"

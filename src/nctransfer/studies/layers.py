@@ -72,8 +72,8 @@ def findings(outcome: Outcome) -> Findings:
         [
             f"{len(zoo.networks)} networks, {len(zoo.sets)} data sets, {zoo.image_size} pixels. Loss: test accuracy of the best "
             "layer's linear probe less that of the layer with the smallest value, mean over networks.",
-            "The best layer is the best on the test images themselves: of some twenty layers one is lucky, so that a choice that knew "
-            "every layer's true accuracy would lose something, too.",
+            "The best layer is the best on the test images: of some twenty layers one is lucky, so that even a choice that knew "
+            "every layer's true accuracy would lose something.",
             "A verdict rests on the data sets as others rest on seeds: it speaks of sets like these.",
         ],
     )

@@ -81,6 +81,7 @@ def candidates_of(bench: Workbench, finished: dict[str, Tuned]) -> list[Candidat
             torch.where(tuned.held >= 0, (tuned.held == targets).double(), torch.nan).numpy(),
             tuned.held.numpy(),
             None if tuned.held_losses is None else tuned.held_losses.numpy(),
+            tuned.model.method.changes_features,
         )
         for name, tuned in sorted(finished.items(), key=lambda item: item[1].model.method.step_share)
     ]

@@ -1,4 +1,4 @@
-"""Which of the finished methods is handed over: the best on held-out images, the cheapest where they cannot tell."""
+"""Which of the finished methods is handed over: the best on held-out images, a probe where they cannot tell it from the best."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Candidate:
             0 where it does not, NaN where there is no such fit.
         said: The class that this fit says; needed for criteria other than accuracy.
         losses: Its log-loss on the image; needed for log-loss.
+        tuned: Whether its network is tuned. Tuned networks cost the same to use, a probe leaves the network as it was.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Candidate:
     right: np.ndarray
     said: np.ndarray | None = None
     losses: np.ndarray | None = None
+    tuned: bool = False
 
     def terms(self, rows: np.ndarray, metric: str, labels: np.ndarray | None) -> np.ndarray:
         """One number an image whose mean over these rows is the criterion; larger is better."""
@@ -56,7 +58,9 @@ class Verdict:
 
 
 def pick_winner(candidates: Sequence[Candidate], metric: str = "accuracy", labels: np.ndarray | None = None) -> Verdict:
-    """Choose by a criterion on held-out images; within one standard error of the best, the cheapest wins.
+    """Choose by a criterion on held-out images; within one standard error of the best, the cheapest probe wins.
+
+    A tuned network gives way to no other tuned network but a better one: both are trained already, and cost the same to use.
 
     Two methods are compared on the images that both were judged on, image by image, so the standard error is that of the
     paired difference. Methods judged on the same images compete first, the winners of these rounds then meet on what they
@@ -120,7 +124,7 @@ class _Round:
 
 
 def _round(group: Sequence[Candidate], metric: str, labels: np.ndarray | None) -> _Round:
-    """The cheapest of a group, which is in order of cost, that lies within one standard error of its best."""
+    """The cheapest probe of a group, which is in order of cost, within one standard error of its best; else the best."""
     common = _common(group)
     count = int(common.sum())
     terms = [candidate.terms(common, metric, labels) for candidate in group]
@@ -130,7 +134,7 @@ def _round(group: Sequence[Candidate], metric: str, labels: np.ndarray | None) -
         difference = terms[top] - mine
         gap = float(difference.mean()) if count else 0.0
         error = float(difference.std()) / count**0.5 if count else 0.0
-        if candidate is best or gap <= error:
+        if candidate is best or (gap <= error and not candidate.tuned):
             return _Round(candidate, best, gap, error, count)
     raise AssertionError("unreachable: the best is in its group")
 
