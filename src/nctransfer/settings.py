@@ -311,5 +311,5 @@ def seconds_of(text: str) -> float:
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
     if found is None or found.group(2) not in _UNITS:
-        raise UsageError(f"{text!r} is no time span", where="--budget", remedy="write 90s, 10m or 1h")
+        raise UsageError(f"{text!r} is not a time span", where="--budget", remedy="write 90s, 10m or 1h")
     return float(found.group(1)) * _UNITS[found.group(2)]

@@ -146,7 +146,7 @@ def test_a_pattern_gives_the_groups_of_a_folder(make_folder, make_image):
     assert set(bundle.train.groups) < {f"p{number}" for number in range(8)}
     with pytest.raises(DataError, match="matches nothing in 24 of 24 paths"):
         open_dataset(root, group_pattern="q")
-    with pytest.raises(UsageError, match="no regular expression"):
+    with pytest.raises(UsageError, match="not a regular expression"):
         open_dataset(root, group_pattern="(")
     with pytest.raises(UsageError, match="images that are files"):
         open_dataset("digits", group_pattern="x")

@@ -113,7 +113,7 @@ def test_a_table_of_others_is_judged_the_same(tmp_path):
     ("text", "says"),
     [
         ("model,dataset\nm,a\n", "no column 'accuracy'"),
-        ("model,dataset,accuracy\nm,a,high\n", r"'high' is no number \(.*line 2\)"),
+        ("model,dataset,accuracy\nm,a,high\n", r"'high' is not a number \(.*line 2\)"),
         ("model,dataset,accuracy\n", "no rows"),
     ],
 )
@@ -146,7 +146,7 @@ def test_candidates_by_pattern_file_and_name(tmp_path):
 
 def test_settings_speak_in_their_own_words():
     assert rank_settings({"data": "d", "models": "a,b", "budget": "1.5m"}).budget == 90
-    with pytest.raises(UsageError, match="'soon' is no time span"):
+    with pytest.raises(UsageError, match="'soon' is not a time span"):
         rank_settings({"data": "d", "budget": "soon"})
     with pytest.raises(UsageError, match="no candidate is named"):
         rank_settings({"data": "d", "models": ""})

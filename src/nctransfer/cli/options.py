@@ -90,7 +90,7 @@ def _read(config: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"not YAML: {str(error).splitlines()[0]}", where=str(config)) from error
     if not isinstance(loaded, dict):
-        raise UsageError("the file holds no mapping", where=str(config), remedy="write lines such as `epochs: 8`")
+        raise UsageError("the file is not a mapping", where=str(config), remedy="write lines such as `epochs: 8`")
     return loaded
 
 

@@ -35,7 +35,7 @@ def groups_by_pattern(paths: Sequence[str], pattern: str) -> np.ndarray:
         Shape (N,), of text.
 
     Raises:
-        UsageError: it is no regular expression.
+        UsageError: it is not a regular expression.
         DataError: it does not match a path, so that the image's group is unknown.
 
     Example:
@@ -45,7 +45,7 @@ def groups_by_pattern(paths: Sequence[str], pattern: str) -> np.ndarray:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression: {error}", where="--group-pattern") from error
+        raise UsageError(f"{pattern!r} is not a regular expression: {error}", where="--group-pattern") from error
     found = [expression.search(path) for path in paths]
     lost = [path for path, match in zip(paths, found, strict=True) if match is None or not match.group(0)]
     if lost:

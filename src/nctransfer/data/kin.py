@@ -1,4 +1,4 @@
-"""What groups did to the splits, and the leak that they prevent: held-out images with kin among the training images."""
+"""The effect of groups on the splits, and the leak that they prevent: held-out images with kin among the training images."""
 
 from __future__ import annotations
 

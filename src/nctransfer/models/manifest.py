@@ -63,7 +63,7 @@ def read_manifest(file: Path) -> WeightsManifest | None:
     except ValueError as error:
         raise CheckpointError(f"the manifest is not JSON: {error}", where=str(path), remedy="correct it") from error
     if not isinstance(found, dict):
-        raise CheckpointError("the manifest is no JSON object", where=str(path), remedy="see docs/weights.md")
+        raise CheckpointError("the manifest is not a JSON object", where=str(path), remedy="see docs/weights.md")
     if not {"arch", "architecture"} & set(found) and not {"mean", "std"} & set(found):
         return None  # some other JSON file of the same name
     known = tuple(WeightsManifest.model_fields)

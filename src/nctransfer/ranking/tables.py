@@ -49,7 +49,7 @@ def read_table(path: str | Path) -> Table:
     In a long table there are ``score`` and ``value`` columns instead, one row a score. Larger scores promise better.
 
     Raises:
-        DataError: the file is missing, lacks a column, or holds a value that is no number, with its line.
+        DataError: the file is missing, lacks a column, or holds a value that is not a number, with its line.
     """
     path = Path(path)
     if not path.is_file():
@@ -137,7 +137,7 @@ def _number(text: str | None, path: Path, line: int) -> float:
     except ValueError:
         value = float("nan")
     if not np.isfinite(value):
-        raise DataError(f"{text!r} is no number", where=f"{path}, line {line}", remedy="correct the file")
+        raise DataError(f"{text!r} is not a number", where=f"{path}, line {line}", remedy="correct the file")
     return value
 
 

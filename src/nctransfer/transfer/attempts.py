@@ -61,7 +61,7 @@ def attempt(
 
 
 def _by_worth(names: list[str]) -> list[str]:
-    """What needs no tuning first; then, the dearest first, what usually gains most, so that cheaper methods get the rest.
+    """Methods without tuning first, then the dearest, which usually gain most, so that cheaper methods get the rest.
 
     Example:
         >>> _by_worth(["linear", "deep", "layer", "scl", "full", "linear@a"])

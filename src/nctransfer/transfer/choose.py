@@ -46,7 +46,7 @@ TRIAL_EPOCHS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What was chosen for a method, and why, in a sentence; ``rates`` are all that are trained to the end, where several are."""
+    """The choice for a method, and why, in a sentence; ``rates`` are all that are trained to the end, where several are."""
 
     unit: str | None
     learning_rate: float | None

@@ -1,4 +1,4 @@
-"""What the next step of a run costs in seconds, from passes and steps that were measured in the same run."""
+"""The cost of the next step of a run in seconds, from passes and steps that were measured in the same run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def pass_seconds(bench: Workbench) -> float:
 
 
 def evaluation_seconds(bench: Workbench, method: TuningMethod) -> float:
-    """What a finished method is measured on: test and validation images, and the training images where features changed."""
+    """Seconds to measure a finished method, on test and validation images, and on the training images where features changed."""
     return bench.pace.seconds_per_image * evaluation_images(bench, method)
 
 

@@ -15,7 +15,7 @@ _SECOND_RATE = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """What a preset changes; settings that are given win.
+    """The settings that a preset changes; explicit settings win.
 
     Attributes:
         tunes: Whether networks are tuned, or probes end the run.

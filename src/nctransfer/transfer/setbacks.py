@@ -1,4 +1,4 @@
-"""What one method may fail at while the others go on: memory that runs out, and a loss that is not finite."""
+"""Failures of one method that leave the others running: memory that runs out, and a loss that is not finite."""
 
 from __future__ import annotations
 
