@@ -437,7 +437,7 @@ def test_pretrain_page_draws_curves_and_layers(smoke: Any, pretrain_record: Pret
     final = pretrain_record.final
     assert f"{pretrain_record.model.name}, trained with the ce loss for 3 epochs, reaches" in said
     assert f"{100 * final.test_accuracy:.1f} % on the test images" in said
-    assert reader.tags["svg"] == 5
+    assert reader.tags["svg"] == 7
     for shown in ("under permuted labels", "NC1, test images", "Features of the training images after pre-training"):
         assert shown in said
     assert "Probe accuracy" not in said
@@ -551,3 +551,26 @@ def test_committed_results_still_render(folder: str, tmp_path: Path) -> None:
     assert "is invalid" not in said
     for title in ("Linear probe", "Layer fine-tuning", "SCL fine-tuning", "Full fine-tuning"):
         assert title in said
+
+
+def test_the_picture_of_collapse_is_of_the_same_images_before_and_after(auto_record: Result, page: Reader) -> None:
+    drawn = auto_record.picture
+    assert drawn is not None
+    assert set(drawn.after) == set(auto_record.layers_after)
+    for after in drawn.after.values():
+        for early, late in zip(drawn.before.classes, after.classes, strict=True):
+            assert (early.name, len(early.train_x), len(early.test_x)) == (
+                late.name,
+                len(late.train_x),
+                len(late.test_x),
+            )
+    said = _plain(page.text)
+    assert "Features before and after tuning" in said
+    assert "training images lie" in said
+
+
+def test_the_strip_follows_the_epochs(smoke: Any, pretrain_record: PretrainRecord) -> None:
+    assert [row.epoch for row in pretrain_record.history if row.picture is not None] == [1, 2, 3]
+    said = _plain(smoke.page("pretrained"))
+    assert "Collapse, epoch by epoch" in said
+    assert "From epoch 1 to 3 the classes" in said

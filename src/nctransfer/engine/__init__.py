@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .loop import Diverged, Loop, train
     from .memory import OutOfMemory, halving, is_out_of_memory
+    from .picture import shown_rows, take_picture
     from .plan import EpochReport, Hooks, Plan, Trained
     from .reading import ClassSums, Reading, Rows, Sink, read_split
     from .runtime import Runtime
@@ -35,6 +36,7 @@ __all__ = lazy_front(
         "journal": ["Journal"],
         "loop": ["Diverged", "Loop", "train"],
         "memory": ["OutOfMemory", "halving", "is_out_of_memory"],
+        "picture": ["shown_rows", "take_picture"],
         "plan": ["EpochReport", "Hooks", "Plan", "Trained"],
         "reading": ["ClassSums", "Reading", "Rows", "Sink", "read_split"],
         "runtime": ["Runtime"],

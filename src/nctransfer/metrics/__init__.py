@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .metric import REGISTRY, Metric, Number, register, registered
     from .noise_floor import NoiseFloor, nc1_null
     from .pairs import cdnv
-    from .plane import CollapsePlane, collapse_plane
+    from .plane import CollapsePlane, SimplexPlane, collapse_plane, hardest_classes, simplex_plane
     from .rank import numerical_rank
     from .statistics import ClassStatistics
     from .trainer import collapse_trainer_callback
@@ -36,7 +36,7 @@ __all__ = lazy_front(
         "metric": ["REGISTRY", "Metric", "Number", "register", "registered"],
         "pairs": ["cdnv"],
         "noise_floor": ["NoiseFloor", "nc1_null"],
-        "plane": ["CollapsePlane", "collapse_plane"],
+        "plane": ["CollapsePlane", "SimplexPlane", "collapse_plane", "hardest_classes", "simplex_plane"],
         "rank": ["numerical_rank"],
         "statistics": ["ClassStatistics"],
         "trainer": ["collapse_trainer_callback"],

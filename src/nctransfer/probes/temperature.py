@@ -20,7 +20,7 @@ _COLDEST, _HOTTEST = 1e-2, 1e2
 _BINS = 15
 
 
-def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float = 0.0) -> float:
+def fit_temperature(logits: Tensor, labels: Tensor, *, prior: float | None = None) -> float:
     """T > 0 that minimises the mean log-loss of softmax(logits / T) on images that the logits were not fitted to.
 
     The log-loss is convex in 1/T, so its slope is bisected to a relative width of 1e-6. T lies in [0.01, 100]: where all
@@ -29,8 +29,8 @@ def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float = 0.0) -
     Args:
         logits: Shape (N, K).
         labels: Integers in [0, K), shape (N,).
-        smoothing: Probability that each label is another class, all of these alike; above 0 it keeps T away from the
-            ends where all images are right.
+        prior: Standard deviation of a normal prior on ln T around 0: few images move T less then, and images that are all
+            right do not send it to an end. None is no prior.
 
     Raises:
         DataError: no row, or shapes that do not fit.
@@ -45,13 +45,12 @@ def fit_temperature(logits: Tensor, labels: Tensor, *, smoothing: float = 0.0) -
     """
     logits, labels = _checked(logits, labels)
     picked = logits.gather(1, labels[:, None])[:, 0]
-    others = (logits.sum(1) - picked) / max(1, logits.shape[1] - 1)
-    picked = (1 - smoothing) * picked + smoothing * others
+    pull = 0.0 if prior is None else 1.0 / (len(labels) * prior**2)
 
     def slope(inverse: float) -> float:
-        """Derivative of the mean log-loss by 1/T."""
+        """Derivative of the mean log-loss, and of the prior's share an image, by 1/T."""
         expected = (torch.softmax(logits * inverse, 1) * logits).sum(1)
-        return float((expected - picked).mean())
+        return float((expected - picked).mean()) + pull * math.log(inverse) / inverse
 
     low, high = 1.0 / _HOTTEST, 1.0 / _COLDEST
     if slope(high) <= 0.0:

@@ -53,20 +53,19 @@ def reliability_diagram(before: Sequence[ReliabilityBin], after: Sequence[Reliab
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=":")
-        for bins, name, marker, face, colour, dash in (
-            (before, "raw", "s", PAPER, INK, "--"),
-            (after, "calibrated", "o", ACCENT, ACCENT, "-"),
+        for bins, name, marker, face, colour in (
+            (before, "raw", "s", PAPER, INK),
+            (after, "calibrated", "o", ACCENT, ACCENT),
         ):
             known = [item for item in bins if None not in drawable([item.confidence, item.accuracy])]
             total = sum(item.images or 0 for item in known) or 1
             places = [item.confidence or 0.0 for item in known]
             heights = [item.accuracy or 0.0 for item in known]
-            axes.plot(places, heights, dash, color=colour, linewidth=1, alpha=0.6)
             sizes = [16 + 130 * (item.images or 0) / total for item in known]
             axes.scatter(
                 places, heights, sizes, marker=marker, facecolor=face, edgecolor=colour, linewidth=1.3, zorder=3
             )
-            axes.plot([], [], dash, marker=marker, color=colour, markerfacecolor=face, label=name)
+            axes.plot([], [], marker, color=colour, markerfacecolor=face, label=name)
         axes.set(xlim=(-0.03, 1.04), ylim=(-0.04, 1.05), aspect="equal")
         percentages(axes.xaxis)
         percentages(axes.yaxis)

@@ -9,6 +9,7 @@ from ..runs import PretrainRecord, Result
 from .about import conditions_section, glossary_section, use_section
 from .blocks import Page, Section, Tile
 from .calibration import CALIBRATION_TERMS, trust_section
+from .collapse_figure import collapse_section, collapse_strip
 from .curves import curves_section, last, pretrain_headline, pretrain_tiles
 from .dataset import data_section
 from .footnotes import sentence
@@ -31,6 +32,7 @@ def tuning_page(source: Source, record: Result) -> Page:
     sections = [
         methods_section(record),
         frontier_section(record),
+        collapse_section(record),
         layers_section(record),
         mistakes_section(source, record),
         trust_section(record),
@@ -72,6 +74,7 @@ def pretrain_page(source: Source, record: PretrainRecord) -> Page:
     final = last(epochs)
     sections = [
         curves_section(epochs),
+        collapse_strip(epochs),
         layers_section(record),
         data_section(record, warnings_of(source)),
         conditions_section(source, record),

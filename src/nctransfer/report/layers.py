@@ -57,7 +57,7 @@ def _figures(record: Result | PretrainRecord, names: list[str]) -> list[Figure]:
         alt = f"Scatter of probe accuracy against NC1, one dot for each layer. {describe(line)}"
         figures.append(Figure(drawing, text, alt))
     if drawing := depths(names, states):
-        text = "NC1 of every layer before and after tuning (compare Figure 11, left)."
+        text = "NC1 of every layer before and after tuning (compare Figure 11 of the paper, left)."
         figures.append(Figure(drawing, text, "Lines of NC1 along depth, before tuning and after each method."))
     return figures
 

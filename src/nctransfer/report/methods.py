@@ -32,7 +32,13 @@ def tiles(record: Result) -> list[Tile]:
         made.append(Tile("Parameters tuned", amount(tuned), f"{percent(tuned / total)} of all" if total else ""))
     if row.nc1_after is not None:
         before = row.nc1_before
-        made.append(Tile("Penultimate NC1", significant(row.nc1_after), f"was {significant(before)}" if before else ""))
+        made.append(
+            Tile(
+                "Penultimate NC1",
+                significant(row.nc1_after),
+                ("unchanged" if before == row.nc1_after else f"was {significant(before)}") if before else "",
+            )
+        )
     if row.seconds is not None:
         whole = record.cost.seconds if record.cost else None
         made.append(Tile("Tuning time", duration(row.seconds), f"{duration(whole)} for the whole run" if whole else ""))
@@ -54,7 +60,7 @@ def methods_section(record: Result) -> Section:
         drawings.append(Figure(drawing, text, f"Test accuracy: {said}."))
     if drawing := scatter(points, best):
         text = (
-            "Test accuracy against penultimate NC1 after tuning (compare Figure 11, right). "
+            "Test accuracy against penultimate NC1 after tuning (compare Figure 11 of the paper, right). "
             "Bars are 95\u00a0% intervals."
         )
         drawings.append(Figure(drawing, text, f"Scatter of {len(points)} methods: NC1 after tuning and test accuracy."))
@@ -197,8 +203,8 @@ def _extras(listed: dict[str, MethodRow]) -> list[Block]:
             _arrow(significant, row.calibration.brier_before, row.calibration.brier_after) if row.calibration else DASH
             for row in listed.values()
         ],
-        "Share of the skip connection": [percent(row.skip_share) for row in listed.values()],
-        "Validation accuracy with → without the skip": [
+        "Share of the output from inner layers": [percent(row.skip_share) for row in listed.values()],
+        "Validation accuracy with → without them": [
             _arrow(percent, row.skip_accuracy_on, row.skip_accuracy_off) for row in listed.values()
         ],
         "Members": [", ".join(member.name for member in row.members) or DASH for row in listed.values()],

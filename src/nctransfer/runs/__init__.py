@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .folder import RunFolder
     from .ledger import Ledger
     from .lock import LOCK_FILES, FolderLock
+    from .picture import PictureClass, PlanePicture, TuningPicture
     from .plan import Plan, duration
     from .rank_record import (
         DroppedRow,
@@ -86,6 +87,7 @@ __all__ = lazy_front(
         "folder": ["RunFolder"],
         "ledger": ["Ledger"],
         "lock": ["LOCK_FILES", "FolderLock"],
+        "picture": ["PictureClass", "PlanePicture", "TuningPicture"],
         "plan": ["Plan", "duration"],
         "rank_record": [
             "DroppedRow",

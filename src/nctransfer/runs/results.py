@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from .picture import PlanePicture, TuningPicture
 from .record import Augmentation, Cost, Dataset, Hardware, Interval, ModelFacts, Number, Record, SplitSizes, Text, Whole
 from .rows import (
     Decision,
@@ -66,6 +67,7 @@ class Result(Record):
         default="accuracy", description="held-out number by which methods, blocks and weights were chosen"
     )
     mistakes: tuple[Mistake, ...] = Field(default=(), description="its most confident errors on the test images")
+    picture: TuningPicture | None = Field(default=None, description="features of a few images before and after tuning")
     cost: Cost | None = Field(default=None, description="what the run cost")
 
     @model_validator(mode="after")
@@ -111,6 +113,7 @@ class EpochRow(Record):
     )
     notes: dict[Text, Text] = Field(default={}, description="by field: why it is None")
     layers: tuple[LayerRow, ...] = Field(default=(), description="every layer, where they are measured")
+    picture: PlanePicture | None = Field(default=None, description="a few images' features; of six epochs at most")
 
 
 class PretrainRecord(Record):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data import PixelLoader
-from ..engine import ClassSums, Runtime, device_batches, read_split
+from ..engine import ClassSums, Runtime, device_batches, read_split, take_picture
 from ..errors import DataError
 from ..metrics import ClassStatistics, cdnv, measure_layer, nc1
 from ..models import PENULTIMATE
@@ -31,6 +32,8 @@ def measure_collapse(
     layers: bool = False,
     in_full: bool = False,
     seed: int = 0,
+    picture: Sequence[int] = (),
+    names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Accuracy and collapse on each split, in eval mode, without augmentation and in the weights' own precision.
 
@@ -42,12 +45,14 @@ def measure_collapse(
         layers: Whether to measure every layer of the encoder as well.
         in_full: Whether the first split's layers get noise floor, numerical rank and the like too.
         seed: Of the noise floor.
+        picture: Two or three classes whose encoder features are drawn, see ``engine.take_picture``; none without.
+        names: The names of all classes, for the picture.
 
     Returns:
         For each split ``accuracy`` (of the classifier, or of the nearest class mean where there is none),
         ``ncm_accuracy`` (nearest class mean of the training features), ``encoder`` and ``head`` with ``nc1`` and
         ``cdnv``, and ``layers``, a list of rows from input to output, the last of them the encoder's own output; a
-        value that is undefined is None.
+        value that is undefined is None. ``picture`` stands with ``train``.
 
     Raises:
         DataError: a feature is NaN or infinite; the message names the layer.
@@ -57,6 +62,7 @@ def measure_collapse(
     try:
         result: dict[str, Any] = {}
         means: Tensor | None = None
+        drawn: list[Tensor] = []
         for split, loader in loaders.items():
             seen, labels = _read(model, loader, runtime, num_classes, layers)
             features = seen["encoder"]
@@ -72,6 +78,10 @@ def measure_collapse(
                 "head": None if model.head.kind == "none" else _metrics(seen["head"], labels, num_classes),
                 "layers": _rows(seen, labels, num_classes, in_full and not result, seed) if layers else [],
             }
+            drawn += [features, labels] if picture else []
+        if len(drawn) == 4:
+            found = take_picture(drawn[0], drawn[1], drawn[2], drawn[3], picture, names)
+            result["train"]["picture"] = found.plain() if found else None
         return result
     finally:
         for module, mode in modes:
@@ -103,7 +113,9 @@ def flatten(measured: dict[str, Any]) -> dict[str, Any]:
             notes |= {f"{prefix}{name}{suffix}": why for name, why in found.get("notes", {}).items()}
     tested = {row["name"]: row for row in measured.get("test", {}).get("layers", [])}
     layers = [_with_test(row, tested.get(row["name"], {})) for row in measured.get("train", {}).get("layers", [])]
-    return flat | ({"notes": notes} if notes else {}) | ({"layers": layers} if layers else {})
+    flat |= ({"notes": notes} if notes else {}) | ({"layers": layers} if layers else {})
+    picture = measured.get("train", {}).get("picture")
+    return flat | ({"picture": picture} if picture else {})
 
 
 def _with_test(row: dict[str, Any], tested: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from .adversarial import robust_accuracy
 from .collapse import flatten, measure_collapse
 from .model import PretrainModel, build_loss
 from .opening import check_batches, open_data, open_network, whole_train
+from .picture import drawn_classes, pictured_epochs
 from .record import make_record, save_encoder
 from .settings import PretrainSettings, make_settings
 from .task import PretrainTask, plan_of
@@ -265,11 +267,17 @@ class PretrainRun:
                     layers=self.settings.measure_layers,
                     in_full=last,
                     seed=self.settings.seed,
+                    picture=drawn_classes(self.num_classes) if epoch in self._pictured else (),
+                    names=self.bundle.class_names,
                 )
             )
         if last and self.settings.adversarial is not None:
             found["robust_accuracy"] = self._robust_accuracy()
         return found
+
+    @cached_property
+    def _pictured(self) -> tuple[int, ...]:
+        return pictured_epochs(self.settings.epochs, self.settings.measure_every)
 
     def _robust_accuracy(self) -> float:
         settings, test = self.settings, self.bundle.test

@@ -92,7 +92,9 @@ def make_record(
         settings=settings.model_dump(mode="json"),
         splits=SplitSizes(train=num_train, test=len(bundle.test)),
         steps=steps,
-        final=EpochRow.model_validate({name: value for name, value in final.items() if name != "layers"}),
+        final=EpochRow.model_validate(
+            {name: value for name, value in final.items() if name not in ("layers", "picture")}
+        ),
         layers=tuple(LayerRow.model_validate(row) for row in final.get("layers") or []),
         metrics={number.name: MetricFacts.of(number, metric.collapsed) for metric, number in layer_numbers()},
         history=tuple(EpochRow.model_validate(record) for record in records),

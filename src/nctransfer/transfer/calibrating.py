@@ -15,6 +15,7 @@ __all__ = ["FEWEST", "Held", "fit_calibration", "judge_calibration"]
 
 FEWEST = 10
 """Held-out images below which no temperature is fitted."""
+_PRIOR = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Held:
 def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Calibration:
     """The temperature of held-out logits ``(N, K)``, or the reason why there is none.
 
-    The labels are smoothed by 1/(N + 2) (Platt's rule of succession), so that a few images that are all right do not
-    make the model infinitely sure.
+    A prior on ln T (standard deviation 0.5 around 0) keeps a few images from moving it far, and images that are all right
+    from making the model infinitely sure; from some hundreds of images on it no longer matters.
 
     Example:
         >>> fit_calibration(torch.eye(2).repeat(10, 1), torch.zeros(20, dtype=torch.int64), ("cat", "dog")).note
@@ -61,7 +62,7 @@ def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> C
         return Calibration(
             temperature=None, images=count, note=f"all {count} held-out images are of class {names[int(labels[0])]}"
         )
-    return Calibration(temperature=fit_temperature(logits, labels, smoothing=1.0 / (count + 2)), images=count)
+    return Calibration(temperature=fit_temperature(logits, labels, prior=_PRIOR), images=count)
 
 
 def judge_calibration(found: Calibration, logits: Tensor, labels: Tensor) -> Calibration:

@@ -12,7 +12,7 @@ import torch
 
 from ..data import DataBundle, check_same_data, write_skipped
 from ..engine import Listener, make_trackers
-from ..runs import LayerAfter, Ledger, MethodRow, Result, RunFolder, load_tensors
+from ..runs import LayerAfter, Ledger, MethodRow, PlanePicture, Result, RunFolder, load_tensors
 from .choose import Choice
 from .fitting import Keeping
 from .methods import find_method
@@ -96,6 +96,7 @@ def stored_method(tuned: Tuned) -> dict[str, Any]:
         "labels": tuned.labels,
         "held": tuned.held,
         "held_losses": tuned.held_losses,
+        "picture": tuned.picture.plain() if tuned.picture else None,
     }
 
 
@@ -122,6 +123,7 @@ def reload_method(bench: Workbench, desk: Desk, key: str, choice: Choice, path: 
         torch.tensor(stored["labels"]),
         torch.tensor(stored["held"]),
         _losses(stored.get("held_losses")),
+        PlanePicture.model_validate(drawn) if (drawn := stored.get("picture")) else None,
     )
 
 

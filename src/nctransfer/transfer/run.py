@@ -33,6 +33,7 @@ from ..runs import (
     Result,
     SplitSizes,
     TrialRow,
+    TuningPicture,
     Verb,
     describe_environment,
 )
@@ -126,6 +127,7 @@ def run_transfer(
             outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
             bench.warn(pace.missed)
             outcome.tried = everything_tried(layers, rows, outcome.trials, features=took["pass"], probes=took["probes"])
+            outcome.picture = _picture(bench, desk, outcome)
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
@@ -198,6 +200,7 @@ class _Outcome:
     mistakes: tuple[Mistake, ...] = ()
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
     tried: tuple[FrontierPoint, ...] = ()
+    picture: TuningPicture | None = None
 
 
 def _record(
@@ -240,8 +243,23 @@ def _record(
         recall_intervals=recall_intervals(outcome.confusion),
         metric=bench.settings.metric,
         mistakes=outcome.mistakes,
+        picture=outcome.picture,
         cost=Cost(seconds=seconds, features=bench.table.temperature if bench.table is not None else "cold"),
     )
+
+
+def _picture(bench: Workbench, desk: Desk, outcome: _Outcome) -> TuningPicture | None:
+    """The picture of collapse before tuning, and after it by method."""
+
+    def before() -> dict[str, Any] | None:
+        found = bench.easel.before(bench) if bench.easel is not None else None
+        return found.plain() if found else None
+
+    stored = desk.ledger.once("picture", before)
+    if stored is None:
+        return None
+    after = {name: tuned.picture for name, tuned in outcome.finished.items() if tuned.picture}
+    return TuningPicture.model_validate(stored).model_copy(update={"after": after})
 
 
 def _inner(bench: Workbench, methods: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 
 from ..engine import Batches
 from ..probes import accuracy_interval, balanced_accuracy, macro_f1
-from ..runs import LayerAfter, LayerRow, MethodRow, TuningEpoch
+from ..runs import LayerAfter, LayerRow, MethodRow, PlanePicture, TuningEpoch
 from .calibrating import Held, judge_calibration
 from .choose import Choice, validation_accuracy, validation_logits
 from .cost import measure_cost
@@ -42,6 +42,7 @@ class Tuned:
         held: For each training, then each validation image, the class that a fit says which did not see it; −1 where
             there is none.
         held_losses: The log-loss of that fit on the same images; NaN where there is none.
+        picture: Of the tuned features; None for methods that leave them as they are.
     """
 
     model: TunedNetwork
@@ -51,6 +52,7 @@ class Tuned:
     labels: torch.Tensor
     held: torch.Tensor
     held_losses: torch.Tensor | None = None
+    picture: PlanePicture | None = None
 
     @property
     def calibration(self) -> dict[str, Any]:
@@ -175,7 +177,7 @@ def evaluate_method(
     """
     held = held or _held(bench, model)
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
-        logits, labels, _ = run_split(
+        logits, labels, tested = run_split(
             model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance
         )
     after = _layers_after(bench, model) if model.method.changes_features else [before]
@@ -216,8 +218,11 @@ def evaluate_method(
         skip_accuracy_off=skips.get("skip_accuracy_off"),
         **cost,
     )
+    picture = None
+    if method.changes_features and bench.easel is not None:
+        picture = bench.easel.after(trained_on.penultimate, trained_on.labels, tested.penultimate)
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
-    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes, held.losses)
+    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes, held.losses, picture)
 
 
 def evaluation_images(bench: Workbench, method: TuningMethod) -> int:

@@ -19,6 +19,7 @@ from .features import LayerFeatures, extract_features
 from .inputs import Inputs
 from .opening import about_sides, open_data, open_model, seen_before
 from .pace import Pace
+from .picture import Easel
 from .probing import Probing
 from .protocol import PRACTICAL, Protocol
 from .recipe import epochs_for
@@ -135,6 +136,11 @@ class Workbench:
     @cached_property
     def train_features(self) -> LayerFeatures:
         return self.take("train", layers=self.measured_layers)
+
+    @cached_property
+    def easel(self) -> Easel | None:
+        """What the pictures of collapse show."""
+        return Easel.of(self)
 
     @cached_property
     def validation_features(self) -> LayerFeatures:
