@@ -180,7 +180,9 @@ def evaluate_method(
         logits, labels, tested = run_split(
             model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance
         )
-    after = _layers_after(bench, model) if model.method.changes_features else [before]
+    after, picture = [before], None
+    if model.method.changes_features:
+        after, picture = _layers_after(bench, model, tested.penultimate)
     predicted = logits.argmax(1)
     correct = int((predicted == labels).sum())
     tuned, total = model.count_parameters()
@@ -218,11 +220,10 @@ def evaluate_method(
         skip_accuracy_off=skips.get("skip_accuracy_off"),
         **cost,
     )
-    picture = None
-    if method.changes_features and bench.easel is not None:
-        picture = bench.easel.after(trained_on.penultimate, trained_on.labels, tested.penultimate)
     layers_after = [LayerAfter(name=layer.name, nc1=layer.nc1, note=layer.notes.get("nc1")) for layer in after]
-    return Tuned(model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes, held.losses, picture)
+    return Tuned(
+        model, row, layers_after if len(layers_after) > 1 else [], logits, labels, held.classes, held.losses, picture
+    )
 
 
 def evaluation_images(bench: Workbench, method: TuningMethod) -> int:
@@ -231,12 +232,17 @@ def evaluation_images(bench: Workbench, method: TuningMethod) -> int:
     return sizes["test"] + 2 * sizes["validation"] + (sizes["train"] if method.changes_features else 0)
 
 
-def _layers_after(bench: Workbench, model: TunedNetwork) -> list[LayerRow]:
-    """Collapse of every layer on the training images, after tuning."""
+def _layers_after(
+    bench: Workbench, model: TunedNetwork, tested: torch.Tensor
+) -> tuple[list[LayerRow], PlanePicture | None]:
+    """Collapse of every layer on the training images after tuning, and the picture with the test features ``tested``."""
     _, _, trained_on = run_split(
         model, bench.inputs.loader("train"), bench.runtime, layers=bench.measured_layers, stop=bench.stop
     )
-    return measure_features(trained_on, bench.num_classes, permutations=0)
+    picture = None
+    if bench.easel is not None:
+        picture = bench.easel.after(trained_on.penultimate, trained_on.labels, tested)
+    return measure_features(trained_on, bench.num_classes, permutations=0), picture
 
 
 def _held(bench: Workbench, model: TunedNetwork) -> Held:
