@@ -96,14 +96,14 @@ def test_style_sheet_loads_nothing(smoke: Any) -> None:
 
 def test_anchors_lead_somewhere(page: Reader) -> None:
     targets = {value[1:] for tag, key, value in page.attributes if tag == "a" and key == "href"}
-    assert len(targets) == 10
+    assert len(targets) == 11
     assert targets <= set(page.values("id"))
 
 
 def test_figures_and_tables_can_be_read_aloud(page: Reader) -> None:
     labels = [value for _, key, value in page.attributes if key == "aria-label"]
-    assert page.tags["svg"] == 9
-    assert page.values("role").count("img") == 9
+    assert page.tags["svg"] == 10
+    assert page.values("role").count("img") == 10
     assert all(labels)
     headers = [value for tag, key, value in page.attributes if tag == "th" and key == "scope"]
     assert len(headers) == page.tags["th"]
