@@ -51,6 +51,12 @@ def test_an_inner_layer_is_handed_over_where_it_is_best(coloured, tmp_path):
     assert set(run.methods) == {"linear", "deep", "linear@early"}
     assert run.best_method in ("deep", "linear@early")
     assert run.methods[run.best_method]["val_accuracy"] >= run.methods["linear"]["val_accuracy"] + 0.1
+    # Nothing that was measured beats it by more than one standard error, and the page names the rule.
+    winner = max(accuracies["early"], run.methods[run.best_method]["val_accuracy"])
+    error = (winner * (1 - winner) / len(coloured.validation)) ** 0.5
+    assert max(point.accuracy for point in run.record.tried) <= run.methods[run.best_method]["val_accuracy"] + error
+    assert max(accuracies, key=accuracies.get) == "early"
+    assert any(said in run.methods[run.best_method]["why"] for said in ("best on held-out images", "standard error"))
     model, preprocess, manifest = load_classifier(run.folder, module=copy.deepcopy(network.encoder))
     assert manifest["method"] == run.best_method
     assert "early" in manifest["classifier_layers"]
