@@ -63,6 +63,7 @@ def test_a_budget_too_small_for_one_pass_says_what_it_needs(striped, tmp_path):
         UsageError, match=r"0.01 s are not enough for one pass over the 150 images.*use --budget \d+[sm]"
     ):
         auto(striped, _network(), out=tmp_path / "run", budget=0.01, **QUICK)
+    assert not (tmp_path / "run").exists()
 
 
 def test_time_before_a_kill_counts(tmp_path):

@@ -104,11 +104,11 @@ def run_transfer(
         if unit is not None:
             bench.check_units(unit)
         bench.check_layers()
-        desk.begin(bench.bundle)
-        report = DataReport.of(bench.bundle.report)  # refused now, and not after everything is computed
         ledger = desk.ledger
         bench.pace = Pace(settings.budget, ledger, bench.runtime, time.perf_counter() - started + spent)
         set_pace(bench)
+        desk.begin(bench.bundle)
+        report = DataReport.of(bench.bundle.report)  # refused now, and not after everything is computed
         stored = ledger.once("layers", lambda: [row.plain() for row in measure_layers(bench)])
         layers = [LayerRow.model_validate(row) for row in stored]
         pace = bench.pace
