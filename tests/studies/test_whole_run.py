@@ -29,6 +29,8 @@ UNDEFINED_SO_SMALL = (
     "rises over the less diverse half",
     "a threshold and falls beyond",
     "is largest at shallow units",
+    "Over networks",  # needs three networks
+    "than NC1, calibrated",  # may be refused
 )
 
 

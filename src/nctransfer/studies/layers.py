@@ -126,7 +126,7 @@ def picked_elsewhere(losses: Mapping[str, list[float | None]]) -> list[str | Non
     """For each set the number that loses least on average over the *other* sets.
 
     Example:
-        >>> picked_elsewhere({"a": [0.0, 0.4, 0.1], "b": [0.2, 0.2, 0.2]})
+        >>> picked_elsewhere({"a": [0.0, 0.5, 0.1], "b": [0.2, 0.2, 0.2]})
         ['b', 'a', 'b']
     """
     count = len(next(iter(losses.values()), []))

@@ -25,7 +25,7 @@ def pictured_epochs(epochs: int, every: int) -> tuple[int, ...]:
 
     Example:
         >>> pictured_epochs(350, 10), pictured_epochs(3, 1), pictured_epochs(0, 1)
-        ((1, 10, 40, 110, 350), (1, 2, 3), (0,))
+        ((1, 10, 30, 110, 350), (1, 2, 3), (0,))
     """
     if epochs < 1:
         return (0,)
