@@ -49,7 +49,7 @@ def finished(trained):
     return {name: dataclasses.replace(tuned) for name, tuned in trained.items()}
 
 
-def let_full_lead(bench, finished, wins, losses):
+def let_full_lead(bench, finished, wins, losses, errors=10):
     """Of the validation images full fine-tuning alone is right on ``wins``, the probe alone on ``losses``, both on the others."""
     targets = torch.cat([bench.train_features.labels, bench.validation_features.labels])
     num_train = len(bench.bundle.train)
@@ -58,6 +58,7 @@ def let_full_lead(bench, finished, wins, losses):
     probe[num_train : num_train + wins] = wrong[num_train : num_train + wins]
     tuned[num_train + wins : num_train + wins + losses] = wrong[num_train + wins : num_train + wins + losses]
     tuned[:num_train] = -1
+    probe[:errors] = wrong[:errors]
     finished["deep"].held, finished["full"].held = probe, tuned
 
 
@@ -119,14 +120,15 @@ def test_further_folds_are_trained_until_the_two_are_told_apart(bench, finished,
 
 
 @pytest.mark.parametrize(
-    ("wins", "losses", "more", "winner"), [(0, 0, True, "deep"), (12, 0, True, "full"), (2, 1, False, "deep")]
+    ("wins", "losses", "errors", "more", "winner"),
+    [(0, 0, 10, True, "deep"), (12, 0, 10, True, "full"), (2, 1, 10, False, "deep"), (2, 1, 0, True, "deep")],
 )
 def test_no_fold_is_trained_where_the_choice_is_clear_or_none_is_wanted(
-    bench, finished, tmp_path, wins, losses, more, winner
+    bench, finished, tmp_path, wins, losses, errors, more, winner
 ):
     asked = copy.copy(bench)
     asked.settings = settings_from({**ASKED, "more_folds": more})
-    let_full_lead(bench, finished, wins, losses)
+    let_full_lead(bench, finished, wins, losses, errors)
     config = {"verb": "auto", **asked.settings.model_dump()}
     with Desk(tmp_path / "run", config, False, False) as desk:
         verdict = decide(asked, desk, finished)

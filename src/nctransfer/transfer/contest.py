@@ -3,7 +3,7 @@
 The probes are cross-validated: every training and validation image judges them. A tuned network is judged on the validation
 images alone, a fifth of that, and a standard error of three points hides what tuning is worth. So where the most accurate method
 is a tuned one and a probe lies within one standard error of it, the tuned one is trained on further folds, one at a time, until
-the two are told apart or no fold is left.
+the two are told apart or no fold is left. A probe that errs on fewer than 4 % leaves too little to be won.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .desk import Desk
 from .features import LayerFeatures
 from .inputs import Inputs
 from .probing import FOLDS, Probing
+from .recipe import leaves_little
 from .start import Start
 from .tuning import Tuned, train_method
 from .winner import Candidate, Verdict, pick_winner
@@ -48,6 +49,7 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
         or not bench.can_join
         or finished[probe].model.method.changes_features
         or not finished[tuned].model.method.changes_features
+        or leaves_little(_error(bench, finished[probe]))
     ):
         return verdict
     pair = {probe: finished[probe], tuned: finished[tuned]}
@@ -169,6 +171,11 @@ def _predict(bench: Workbench, desk: Desk, name: str, pair: dict[str, Tuned], nu
     cooled = logits.double() / (pair[name].calibration["temperature"] or 1.0)
     losses = functional.cross_entropy(cooled, labels, reduction="none")
     return {"classes": logits.argmax(1).tolist(), "losses": losses.tolist()}
+
+
+def _error(bench: Workbench, tuned: Tuned) -> float:
+    judged = tuned.held >= 0
+    return 1.0 - float((tuned.held == _targets(bench))[judged].double().mean())
 
 
 def _rows(bench: Workbench, rows: Tensor) -> LayerFeatures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["batch_for", "epochs_for", "rates_for"]
+__all__ = ["batch_for", "epochs_for", "leaves_little", "rates_for"]
 
 _EASY = 0.08
 """Held-out error of the deep probe from which a set counts as not easy."""
@@ -43,6 +43,16 @@ def epochs_for(num_train: int, error: float | None = None) -> int:
     return max(2, math.floor(passes * ease + 0.5))
 
 
+def leaves_little(error: float | None) -> bool:
+    """Whether a probe with this held-out error, under 4 %, leaves too little to be won for a second training.
+
+    Example:
+        >>> leaves_little(0.03), leaves_little(0.05), leaves_little(None)
+        (True, False, False)
+    """
+    return error is not None and error < _EASY / 2
+
+
 def rates_for(base: float, whole: bool, error: float | None = None) -> tuple[float, ...]:
     """Peak rates that are trained to the end: the base, and for full fine-tuning 0.3 of it as well.
 
@@ -53,5 +63,4 @@ def rates_for(base: float, whole: bool, error: float | None = None) -> tuple[flo
         >>> rates_for(1e-3, whole=True), rates_for(1e-3, whole=False), rates_for(1e-3, whole=True, error=0.01)
         ((0.001, 0.0003), (0.001,), (0.001,))
     """
-    easy = error is not None and error < _EASY / 2
-    return (base, round(0.3 * base, 12)) if whole and not easy else (base,)
+    return (base, round(0.3 * base, 12)) if whole and not leaves_little(error) else (base,)
