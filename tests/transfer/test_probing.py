@@ -55,6 +55,9 @@ def test_an_inner_layer_is_handed_over_where_it_is_best(coloured, tmp_path):
     winner = max(accuracies["early"], run.methods[run.best_method]["val_accuracy"])
     error = (winner * (1 - winner) / len(coloured.validation)) ** 0.5
     assert max(point.accuracy for point in run.record.tried) <= run.methods[run.best_method]["val_accuracy"] + error
+    # One yardstick for all that is drawn against time: each accuracy is a share of the validation images.
+    right = [point.accuracy * len(coloured.validation) for point in run.record.tried]
+    assert right == pytest.approx([round(number) for number in right], abs=1e-6)
     assert max(accuracies, key=accuracies.get) == "early"
     assert any(said in run.methods[run.best_method]["why"] for said in ("best on held-out images", "standard error"))
     model, preprocess, manifest = load_classifier(run.folder, module=copy.deepcopy(network.encoder))

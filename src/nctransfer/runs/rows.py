@@ -111,7 +111,10 @@ class LayerRow(Record):
     )
     notes: dict[Text, Text] = Field(default={}, description="by field: why it is None, or a remark on it")
     penultimate: bool = Field(default=False, description="whether these are the penultimate features")
-    probe_val_accuracy: Number = Field(default=None, description="validation accuracy of a linear probe of this layer")
+    probe_val_accuracy: Number = Field(
+        default=None,
+        description="held-out accuracy of a linear probe of this layer: cross-validated on few images, else on validation",
+    )
     nc1_test: Number = Field(default=None, description="NC1 of the test images (pre-training)")
     cdnv_test: Number = Field(default=None, description="CDNV of the test images (pre-training)")
     more: dict[Text, Number] = Field(default={}, description="numbers of metrics that were registered from outside")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..runs import LayerRow
 from .calibrating import Held
 from .choose import Choice
-from .desk import Desk, reload_method, stored_method
-from .handover import save_classifier
+from .desk import Desk, keep_method, reload_method
 from .tuning import Tuned, evaluate_method, evaluation_images, train_method
 from .workbench import Workbench
 
@@ -58,17 +57,7 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     note = f"after training again on all {num} training and validation images; {row.test_accuracy:.1%} before"
     why = f"It was then trained again on all {num} training and validation images."
     found.row = found.row.model_copy(update={**update, "why": why, "notes": {**found.row.notes, "test_accuracy": note}})
-    if desk.is_main:
-        save_classifier(
-            path,
-            model,
-            bench.bundle,
-            learning_rate=choice.learning_rate,
-            logits=None,
-            fit=bench.settings.fit,
-            **found.calibration,
-        )
-    desk.ledger.once(f"again/{name}", lambda: stored_method(found))
+    keep_method(bench, desk, f"again/{name}", path, found)
     desk.done()
     bench.watch.say(
         f"{model.method.title}, trained again on {num} images: {found.row.test_accuracy:.1%} on test images"

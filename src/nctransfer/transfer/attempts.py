@@ -8,9 +8,8 @@ from ..engine import Watch
 from ..errors import UsageError
 from ..runs import LayerRow
 from .choose import Choice, Chooser
-from .desk import Desk, reload_method, stored_method
+from .desk import Desk, keep_method, reload_method
 from .forecast import evaluation_seconds, rate_seconds, trials_seconds
-from .handover import save_classifier
 from .methods import TuningMethod, find_method
 from .setbacks import recover, setback
 from .tuning import Tuned, evaluate_method, fit_probe, train_method
@@ -92,18 +91,7 @@ def _method(
     else:
         (model, outcome), held = train_method(bench, name, choice, keeping=desk.keeping, ends=desk.ends), None
     tuned = evaluate_method(bench, model, choice, outcome, layers[-1], held)
-    if desk.is_main:
-        # The weights first: a step that stands in the ledger has everything it needs on the disk.
-        save_classifier(
-            path,
-            model,
-            bench.bundle,
-            learning_rate=choice.learning_rate,
-            logits=None,
-            fit=bench.settings.fit,
-            **tuned.calibration,
-        )
-    desk.ledger.once(f"method/{name}", lambda: stored_method(tuned))
+    keep_method(bench, desk, f"method/{name}", path, tuned)
     bench.pace.note(name)
     desk.done()
     _say(bench.watch, tuned)
@@ -111,7 +99,7 @@ def _method(
 
 
 def _choose(bench: Workbench, chooser: Chooser, method: TuningMethod, unit: str | None) -> Choice | None:
-    """Unit and rates of a method; None where the budget has no room for it."""
+    """Block and rates of a method; None where the budget has no room for it."""
     pace, phrase, unit = bench.pace, method.phrase or method.title, unit if method.needs_unit else None
     if bench.settings.fits(method):
         # The probes of single layers are there already, and the plain one is what a run cannot do without.

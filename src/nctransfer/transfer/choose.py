@@ -1,4 +1,4 @@
-"""Choosing the tuning unit, on the validation split, by short trials.
+"""Choosing the tuned block, on the validation split, by short trials.
 
 A trial trains a method for a few epochs on at most a few hundred training images, without augmentation, so that all that
 lies below the tuned unit is computed once. It looks at two things: validation accuracy and the penultimate NC1 on the
@@ -106,7 +106,7 @@ class Chooser:
         if metric != "accuracy":
             why = why.replace("validation accuracy", f"{metric.replace('_', ' ')} on validation images")
         rows[index]["chosen"] = True
-        self._unit = (rows[index]["unit"], f"unit {rows[index]['unit']} {why} of {len(rows)} units tried")
+        self._unit = (rows[index]["unit"], f"block {rows[index]['unit']} {why} of {len(rows)} blocks tried")
         return self._unit
 
     @property

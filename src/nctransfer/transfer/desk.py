@@ -15,6 +15,7 @@ from ..engine import Listener, make_trackers
 from ..runs import LayerAfter, Ledger, MethodRow, PlanePicture, Result, RunFolder, load_tensors
 from .choose import Choice
 from .fitting import Keeping
+from .handover import save_classifier
 from .methods import find_method
 from .mixing import Ends
 from .settings import FREE_SETTINGS
@@ -22,7 +23,7 @@ from .tuned import TunedNetwork
 from .tuning import Tuned
 from .workbench import Workbench
 
-__all__ = ["Desk", "reload_method", "stored_method"]
+__all__ = ["Desk", "keep_method", "reload_method", "stored_method"]
 
 
 class Desk:
@@ -85,6 +86,24 @@ class Desk:
 
         self.run.write_result(result)
         write_report(self.path)
+
+
+def keep_method(bench: Workbench, desk: Desk, key: str, path: Path, tuned: Tuned) -> None:
+    """Write a finished method to the disk: its weights to ``path``, then its entry ``key`` of the ledger.
+
+    The weights come first: a step that stands in the ledger has everything it needs on the disk.
+    """
+    if desk.is_main:
+        save_classifier(
+            path,
+            tuned.model,
+            bench.bundle,
+            learning_rate=tuned.row.learning_rate,
+            logits=None,
+            fit=bench.settings.fit,
+            **tuned.calibration,
+        )
+    desk.ledger.once(key, lambda: stored_method(tuned))
 
 
 def stored_method(tuned: Tuned) -> dict[str, Any]:

@@ -189,6 +189,13 @@ class Probing:
         losses = functional.cross_entropy(logits, labels, reduction="none")
         return float(criterion_terms(metric, labels, logits.argmax(1), losses).mean())
 
+    def validation_accuracies(self) -> dict[str, float]:
+        """By layer the accuracy of its probe on the validation images, by the fit that did not see them."""
+        return {
+            name: float((self.validation_logits(found).argmax(1) == self.validation.labels).double().mean())
+            for name, found in self.layers.items()
+        }
+
     def validation_logits(self, found: CrossValidated) -> Tensor:
         """Logits of the validation images by the fit that did not see them, ``(M, K)``."""
         return found.held_logits[len(self.train.labels) :]

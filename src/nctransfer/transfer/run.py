@@ -126,7 +126,8 @@ def run_transfer(
             rows = {name: tuned.row for name, tuned in finished.items()}
             outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
             bench.warn(pace.missed)
-            outcome.tried = everything_tried(layers, rows, outcome.trials, features=took["pass"], probes=took["probes"])
+            judged = ledger.once("layers/validation", bench.probing.validation_accuracies)
+            outcome.tried = everything_tried(judged, rows, outcome.trials, features=took["pass"], probes=took["probes"])
             outcome.picture = _picture(bench, desk, outcome)
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)
@@ -185,7 +186,7 @@ def _say_layers(bench: Workbench, layers: list[LayerRow]) -> None:
     last = layers[-1]
     collapse = "" if last.nc1 is None else f"penultimate NC1 {last.nc1:.3g}, "
     bench.watch.say(
-        f"{len(layers)} layers measured: {collapse}linear probe {last.probe_val_accuracy:.1%} on validation images"
+        f"{len(layers)} layers measured: {collapse}linear probe {last.probe_val_accuracy:.1%} on held-out images"
     )
 
 

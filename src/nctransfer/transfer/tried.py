@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..models import PENULTIMATE
-from ..runs import FrontierPoint, LayerRow, MethodRow, TrialRow
+from ..runs import FrontierPoint, MethodRow, TrialRow
 from .methods import find_method
 
 __all__ = ["everything_tried"]
 
 
 def everything_tried(
-    layers: Sequence[LayerRow],
+    layers: Mapping[str, float],
     methods: dict[str, MethodRow],
     trials: Sequence[TrialRow],
     *,
@@ -25,23 +25,24 @@ def everything_tried(
     tuned network takes these, its own training and, where it tunes a block, the trials that chose the block.
 
     Args:
-        layers: With the accuracy of their probes.
+        layers: By name the accuracy of their probes on the validation images, which judge the methods, too; their
+            cross-validated accuracy is of other images and would not compare.
         methods: By name, as they were before the winner was trained again.
         trials: With their seconds.
         features: Seconds of the pass over training and validation images.
         probes: Seconds of the probes of all layers.
     """
-    share = probes / max(1, sum(layer.probe_val_accuracy is not None for layer in layers))
+    share = probes / max(1, len(layers))
     chosen = sum(trial.seconds or 0.0 for trial in trials)
     found = [
         FrontierPoint(
-            what=f"linear probe of {layer.name}",
+            what=f"linear probe of {name}",
             seconds=features + share,
-            accuracy=layer.probe_val_accuracy,
+            accuracy=accuracy,
             kind="layer",
         )
-        for layer in layers
-        if layer.probe_val_accuracy is not None and layer.name != PENULTIMATE and f"linear@{layer.name}" not in methods
+        for name, accuracy in layers.items()
+        if name != PENULTIMATE and f"linear@{name}" not in methods
     ]
     for name, row in methods.items():
         method = find_method(name)
