@@ -65,6 +65,19 @@ def test_orderings_in_the_results_readme_are_those_of_the_page():
     ]
 
 
+def test_losses_in_the_results_readme_are_those_of_the_study():
+    text = (RESULTS / "README.md").read_text(encoding="utf-8").split("## `mini`")[1].split("## `pilot`")[0]
+    studies = json.loads((RESULTS / "mini" / "result.json").read_text(encoding="utf-8"))["studies"]
+    layers = next(study for study in studies if study["name"] == "layers")
+    rows = next(panel for panel in layers["panels"] if panel["kind"] == "table")["rows"]
+    losses = {row[0]: 100 * sum(row[1]["values"]) / len(row[1]["values"]) for row in rows}
+    quoted = [float(number) for number in re.findall(r"loses (\d+\.\d)", " ".join(text.split()))]
+    assert quoted == [round(losses["NC1"], 1), round(losses["NC1 · width^½"], 1)]
+    whole = max(len(row[1]["values"]) for row in rows)
+    named = {row[0] for row in rows if len(row[1]["values"]) == whole and "added after" not in row[0]}
+    assert min(named, key=lambda name: losses[name]) == "NC1 · width^½"
+
+
 def test_every_encoder_of_the_evidence_has_learnt_its_source():
     """Collapse is spoken of where the training accuracy passes 95 %; the ViT's 89 % is said on the page."""
     encoders = [json.loads(path.read_text(encoding="utf-8")) for path in (PILOT / "cells").glob("encoder-*/cell.json")]
