@@ -20,6 +20,7 @@ from nctransfer.runs import (
     LayerRow,
     Result,
     RunFolder,
+    SplitSizes,
     StudyResult,
     Summary,
     load_run,
@@ -188,3 +189,11 @@ def test_no_value_of_any_kind_loses_the_record(data: st.DataObject) -> None:
             target[path[-1]] = copy.deepcopy(data.draw(ODD))
     record, _ = read_record(plain, folder)
     assert record.plain()["kind"] == plain["kind"]
+
+
+@pytest.mark.parametrize("size", [2**63, -(2**63), 10**400])
+def test_a_whole_number_of_no_ordinary_size_is_refused(size):
+    """No count is that large, and a page that divides two of them would stop."""
+    with pytest.raises(ValidationError, match="whole number of ordinary size"):
+        SplitSizes(train=size)
+    assert SplitSizes(train=2**63 - 1).train == 2**63 - 1

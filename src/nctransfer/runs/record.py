@@ -46,6 +46,9 @@ SCHEMA_VERSION: Final = 2
 """Raised when a key changes its meaning or leaves; results without a version are of version 1."""
 
 
+_MOST = 2**63
+
+
 def _text(value: Any) -> str:
     # pydantic's own strings refuse lone surrogates, by which file names that are not UTF-8 arrive.
     if not isinstance(value, str):
@@ -71,6 +74,8 @@ def _whole(value: Any) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError("whole", "Input should be a whole number")
+    if abs(value) >= _MOST:  # no count and no size; arithmetic on it would overflow where it is shown
+        raise PydanticCustomError("whole", "Input should be a whole number of ordinary size")
     return value
 
 
