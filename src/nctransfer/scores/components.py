@@ -16,12 +16,12 @@ def principal_components(samples: FeatureMatrix, *, most: int | None = None, sha
     direction that rounding alone fills is left out. Each sign makes the sample that lies farthest out positive, so
     that a rotation of the features changes nothing.
     """
-    left, values = samples.spectrum
+    values, right = samples.spectrum
     kept = len(values)
     if share is not None:
         kept = min(kept, int(np.searchsorted(np.cumsum(values**2) / (values**2).sum(), share, side="right")) + 1)
     if most is not None:
         kept = min(kept, most)
-    scores = left[:, :kept] * values[:kept]
+    scores = samples.coordinates @ right[:, :kept]
     farthest = np.abs(scores).argmax(0)
     return scores * np.sign(scores[farthest, np.arange(kept)])

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import eigvalsh
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 from .fisher import discriminant, within_covariance
 from .inputs import FeatureMatrix, prepare
@@ -68,8 +67,7 @@ def regularised_h_score(features: Any, labels: Any) -> float:
     """
     samples = prepare(features, labels)
     variances = samples.spectrum.values**2 / samples.num_samples
-    # One scale for all, so that no power of the features' size leaves float64.
-    shrinkage = float(ledoit_wolf_shrinkage(samples.centred / np.sqrt(variances[0]), assume_centered=True))
+    shrinkage = _ledoit_wolf(samples)
     kept = (1 - shrinkage) * variances
     return float(kept / (kept + shrinkage * variances.sum() / samples.dim) @ _explained(samples))
 
@@ -115,7 +113,24 @@ def sfda(features: Any, labels: Any) -> float:
     return float(again.posterior()[index, labels].mean())
 
 
+def _ledoit_wolf(samples: FeatureMatrix) -> float:
+    """Ledoit and Wolf's shrinkage of the covariance, from the spectrum and the samples' lengths.
+
+    Σ_ij (XᵀX)_ij² is Σ σ⁴ and Σ_ij (X²ᵀX²)_ij is Σ_n ‖x_n‖⁴, so that no D×D product is formed: O(ND) beside the spectrum.
+    """
+    if samples.dim == 1:
+        return 0.0
+    # One scale for all, so that no power of the features' size leaves float64.
+    values, lengths = samples.spectrum.values, (samples.coordinates / samples.spectrum.values[0]) ** 2
+    variances = (values / values[0]) ** 2
+    spread = float((variances**2).sum())
+    noise = float((lengths.sum(1) ** 2).sum()) - spread / samples.num_samples
+    away = spread - float(variances.sum()) ** 2 / samples.dim
+    return 1.0 if away <= 0 else float(np.clip(noise / away, 0.0, 1.0))
+
+
 def _explained(samples: FeatureMatrix) -> np.ndarray:
     """Along each left singular vector (of unit variance in sum), the variance that the class means explain, (r,)."""
-    means = samples.class_means(samples.spectrum.left)
+    values, right = samples.spectrum
+    means = samples.class_means(samples.coordinates) @ right / values
     return samples.counts @ means**2

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from .inputs import prepare
+from .inputs import FeatureMatrix, prepare
 
 __all__ = ["log_me"]
 
 # Bounds of α/β over the largest eigenvalue of FᵀF. Without them α runs away where the features tell nothing, and β
 # where they fit the labels without error; float32 features carry no digits beyond them.
 LEAST, MOST = 1e-12, 1e12
+_CLASSES = 64  # columns at a time
 GRID_STEP = 0.25  # decades; the evidence can have several peaks in α/β
 
 
@@ -50,33 +51,49 @@ def log_me(features: Any, labels: Any) -> float:
         True
     """
     samples = prepare(features, labels)
-    left, values = samples.raw_spectrum
-    sigma = (values / values[0]) ** 2
-    best = []
-    for number in range(samples.num_classes):
-        column = (samples.labels == number).astype(np.float64)
-        along = column @ left
-        # Outside the features' span: by subtraction of vectors, since squared lengths would lose its small digits.
-        rest = float(((column - left @ along) ** 2).sum())
-        best.append(_best_evidence(sigma, along**2, rest, samples.num_samples))
-    return float(np.mean(best))
+    sigma = (samples.raw_spectrum.values / samples.raw_spectrum.values[0]) ** 2
+    return float(_best_evidence(sigma, *_columns(samples), samples.num_samples).mean())
 
 
-def _best_evidence(sigma: np.ndarray, along: np.ndarray, rest: float, rows: int) -> float:
-    """The largest evidence a sample of a column y with squared coordinates ``along`` and squared length ``rest`` beside.
+def _columns(samples: FeatureMatrix) -> tuple[np.ndarray, np.ndarray]:
+    """Of each class's one-hot column: its squared coordinates in the features' span (K, r), the squared rest (K,).
+
+    The rest by subtraction of vectors, since squared lengths would lose its small digits.
+    """
+    values, right = samples.raw_spectrum
+    rows = samples.raw_coordinates
+    along = (samples.members @ rows) @ right / values
+    weights = right @ (along / values).T
+    rest = []
+    for start in range(0, samples.num_classes, _CLASSES):
+        part = slice(start, start + _CLASSES)
+        rest.append(((samples.members[part].toarray().T - rows @ weights[:, part]) ** 2).sum(0))
+    return along**2, np.concatenate(rest)
+
+
+def _best_evidence(sigma: np.ndarray, along: np.ndarray, rest: np.ndarray, rows: int) -> np.ndarray:
+    """The largest evidence a sample of columns y with squared coordinates ``along`` (K, r) and ``rest`` (K,): (K,).
 
     With t = α/β, y is Gaussian with covariance (I + FFᵀ/t)/β, whose best 1/β is yᵀ(I + FFᵀ/t)⁻¹y/N.
     """
 
-    def loss(log_ratio: float) -> float:
-        ratio = 10.0**log_ratio
-        noise = (float(along @ (ratio / (sigma + ratio))) + rest) / rows
-        return 0.5 * (np.log(2 * np.pi * noise) + 1 + float(np.log1p(sigma / ratio).sum()) / rows)
+    def losses(log_ratios: np.ndarray, along: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        ratios = 10.0 ** log_ratios[:, None]
+        noise = ((ratios / (sigma + ratios)) @ along.T + rest) / rows
+        return 0.5 * (np.log(2 * np.pi * noise) + 1 + np.log1p(sigma / ratios).sum(1, keepdims=True) / rows)
 
     least, most = np.log10(LEAST), np.log10(MOST)
     grid = np.arange(least, most + GRID_STEP / 2, GRID_STEP)
-    losses = [loss(point) for point in grid]
-    start = int(np.argmin(losses))
-    bounds = (max(least, grid[start] - GRID_STEP), min(most, grid[start] + GRID_STEP))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
-    return -min(float(found.fun), losses[start])
+    coarse = losses(grid, along, rest)
+    best = []
+    for number, start in enumerate(coarse.argmin(0)):
+        own = along[number : number + 1], rest[number : number + 1]
+        bounds = (max(least, grid[start] - GRID_STEP), min(most, grid[start] + GRID_STEP))
+        found = minimize_scalar(
+            lambda point, own=own: float(losses(np.array([point]), *own)[0, 0]),
+            bounds=bounds,
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        best.append(-min(float(found.fun), float(coarse[start, number])))
+    return np.array(best)

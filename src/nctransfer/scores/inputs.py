@@ -23,10 +23,14 @@ SMALLEST, LARGEST = 1e-140, 1e140
 
 
 class SingularVectors(NamedTuple):
-    """The singular values that are not rounding, shape (r,), and their left vectors, shape (N, r)."""
+    """The singular values that are not rounding, shape (r,), and their right vectors, shape (D, r).
 
-    left: np.ndarray
+    The left ones are the rows' coordinates along these over the values. No score needs all of them, and they would cost
+    as much again as the rest.
+    """
+
     values: np.ndarray
+    right: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,18 +84,34 @@ class FeatureMatrix:
 
     @cached_property
     def spectrum(self) -> SingularVectors:
-        """Of the centred features."""
-        return spectrum_of(self.coordinates, float(np.abs(self.features).max()))
+        """Of the centred features, in the directions of ``coordinates``."""
+        return spectrum_of(self._triangle, float(np.abs(self.features).max()), longest=max(self.features.shape))
 
     @cached_property
     def raw_spectrum(self) -> SingularVectors:
-        """Of the features as they came."""
-        return spectrum_of(self.features, 0.0)
+        """Of the features as they came, in the directions of ``raw_coordinates``."""
+        if self.num_samples < self.dim:
+            return spectrum_of(self.raw_coordinates, 0.0, longest=self.dim)
+        # FᵀF is RᵀR + N μμᵀ: the mean is one row more.
+        mean = self.features.mean(0) * np.sqrt(self.num_samples)
+        return spectrum_of(np.concatenate([self._triangle, mean[None]]), 0.0, longest=self.num_samples)
+
+    @cached_property
+    def raw_coordinates(self) -> np.ndarray:
+        """The features in an orthonormal basis of N directions where D is larger: shape (N, min(N, D))."""
+        if self.num_samples >= self.dim:
+            return self.features
+        return np.asarray(np.linalg.qr(self.features.T, mode="r")).T
+
+    @cached_property
+    def _triangle(self) -> np.ndarray:
+        """R of a QR factorisation of ``coordinates``, which both decompositions share."""
+        return np.asarray(np.linalg.qr(self.coordinates, mode="r"))
 
     def relabelled(self, labels: Any) -> FeatureMatrix:
         """The same features with other labels (N,); what does not depend on labels is not computed again."""
         other = FeatureMatrix(self.features, *_compact(class_numbers(labels, self.num_samples)))
-        shared = ("centred", "coordinates", "spectrum", "raw_spectrum")
+        shared = ("centred", "coordinates", "spectrum", "raw_coordinates", "raw_spectrum", "_triangle")
         other.__dict__.update({name: self.__dict__[name] for name in shared if name in self.__dict__})
         return other
 
@@ -100,15 +120,13 @@ class FeatureMatrix:
 
         Enough to see how a score moves from sample to sample, at a fraction of the cost.
         """
-        left, values = self.spectrum
+        values, right = self.spectrum
         kept = min(most, len(values))
-        basis = (self.centred.T @ left[:, :kept]) / values[:kept]
+        scores = self.coordinates @ right[:, :kept]
         mean = self.features.mean(0)
-        along = mean @ basis
+        along = (self.centred @ mean) @ scores / values[:kept] ** 2
         away = float(np.sqrt(max(float(mean @ mean - along @ along), 0.0)))
-        reduced = np.concatenate(
-            [left[positions, :kept] * values[:kept] + along, np.full((len(positions), 1), away)], axis=1
-        )
+        reduced = np.concatenate([scores[positions] + along, np.full((len(positions), 1), away)], axis=1)
         present = np.unique(self.labels[positions], return_inverse=True, return_counts=True)
         return FeatureMatrix(reduced, present[1], present[2])
 
@@ -117,15 +135,15 @@ class FeatureMatrix:
         return (self.members @ matrix) / self.counts[:, None]
 
 
-def spectrum_of(matrix: np.ndarray, size: float) -> SingularVectors:
-    """The thin singular value decomposition, without the directions that rounding alone fills.
+def spectrum_of(matrix: np.ndarray, size: float, *, longest: int) -> SingularVectors:
+    """Singular values and right vectors, without the directions that rounding alone fills.
 
-    ``size`` is the largest number that was rounded on the way to ``matrix``, as when a mean was taken off.
+    ``size`` is the largest number that was rounded on the way to ``matrix``, as when a mean was taken off; ``longest``
+    the larger side of the features that it stands for.
     """
-    left, values, _ = np.linalg.svd(matrix, full_matrices=False)
-    longest = max(matrix.shape)
+    _, values, right = np.linalg.svd(matrix, full_matrices=False)
     kept = values > np.finfo(np.float64).eps * max(longest * values[0], 2 * np.sqrt(longest) * size)
-    return SingularVectors(left[:, kept], values[kept])
+    return SingularVectors(values[kept], right[kept].T)
 
 
 def prepare(features: Any, labels: Any) -> FeatureMatrix:
