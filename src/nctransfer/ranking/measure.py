@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from ..errors import NCTransferError
@@ -22,7 +23,7 @@ __all__ = ["Columns", "correct_of_probe", "deep_value", "measure_columns"]
 
 Columns = dict[str, RankValue]
 
-_HALVES = 8
+_HALVES = 12
 _DIRECTIONS = 256
 _CHEAP = ("nearest_neighbours", "log_me", "h_score", "regularised_h_score", "sfda", "transrate", "gbc")
 _SLOW = ("parc", "nleep")
@@ -73,8 +74,11 @@ def measure_columns(
 ) -> Columns:
     """Every column that looks at the images, but NCTI and the deep probe.
 
-    Intervals of accuracies are of the binomial kind; those of the others are the value ± 1.96 standard deviations over 8
-    halves of the images, in the features' leading 256 directions (the delete-half jackknife).
+    Intervals of accuracies are of the binomial kind. Those of the others are half-sample bootstraps: the value ± Student's
+    quantile times the standard deviation over 12 random halves of the images (stratified, without replacement), in the
+    features' leading 256 directions. Resampling with replacement would put copies of an image among its own neighbours
+    and into its own class, which most of these numbers take for collapse. On Gaussian classes the 95 % intervals hold the
+    mean of fresh draws in 88 to 100 % of cases (``tests/ranking/test_intervals.py``).
 
     Args:
         features: Penultimate features (N, D).
@@ -87,7 +91,7 @@ def measure_columns(
     """
     rng = np.random.default_rng(seed)
     samples = prepare(features.numpy(), labels.numpy())
-    samples.spectrum, samples.raw_spectrum  # noqa: B018  # once, for all relabellings
+    samples.spectrum, samples.raw_spectrum, samples.raw_coordinates  # noqa: B018  # once, for all relabellings
     permuted = labels.numpy()[rng.permutation(len(labels))]
     halves = [_half(labels.numpy(), rng) for _ in range(_HALVES)]
     left_out: dict[str, str] = {}
@@ -156,7 +160,7 @@ def _value(
 ) -> RankValue:
     if value is None:
         return RankValue(value=None, note=note)
-    low, high = (None, None) if spread is None else (value - 1.96 * spread, value + 1.96 * spread)
+    low, high = (None, None) if spread is None else (value - spread, value + spread)
     bound = COLUMNS[name].bound
     if bound is not None and low is not None and high is not None:
         edge = bound(num_classes)
@@ -249,6 +253,6 @@ def _half(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _spread(values: list[float | None]) -> float | None:
-    """Standard deviation that halves show; of the whole it is the same, as n/(N−n) is 1."""
+    """Half the width of the interval that halves show; their variance is that of the whole, as n/(N−n) is 1."""
     known = [value for value in values if value is not None and np.isfinite(value)]
-    return float(np.std(known, ddof=1)) if len(known) >= 3 else None
+    return float(stdtrit(len(known) - 1, 0.975) * np.std(known, ddof=1)) if len(known) >= 3 else None
