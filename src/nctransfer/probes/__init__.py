@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .balance import FIT_BALANCES, FitBalance, class_shares, class_weights, log_prior
 from .criteria import CRITERIA, Criterion, criterion_terms, macro_f1
 from .cross_validation import CrossValidated, cross_validate, fit_head
 from .deep import DeepProbe, fit_deep, probe_layers, trust_scales, usable_layers
@@ -16,12 +17,14 @@ from .temperature import Reliability, brier_score, calibration_error, chance_err
 __all__ = [
     "CRITERIA",
     "DEFAULT_STRENGTHS",
+    "FIT_BALANCES",
     "NEVER_HELD_OUT",
     "ChosenProbe",
     "Criterion",
     "CrossValidated",
     "DeepProbe",
     "Fit",
+    "FitBalance",
     "LayeredHead",
     "LinearProbe",
     "Reliability",
@@ -33,6 +36,8 @@ __all__ = [
     "calibration_error",
     "chance_error",
     "choose_probe",
+    "class_shares",
+    "class_weights",
     "criterion_terms",
     "cross_validate",
     "fit_deep",
@@ -40,6 +45,7 @@ __all__ = [
     "fit_probe_path",
     "fit_temperature",
     "held_out_folds",
+    "log_prior",
     "macro_f1",
     "probe_layers",
     "reliability",

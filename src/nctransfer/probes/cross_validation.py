@@ -6,7 +6,9 @@ over layers l with scales s_l is
     F(W, b) = (1/N) Σ_i −ln softmax(Σ_l W_l z_il + b)[y_i] + Σ_l (λ_l/2) ‖W_l‖²,    λ_l = λ / s_l²,
 
 with z the standardised features and, for two classes, twice the penalty (scikit-learn's, as in `softmax_regression`):
-it is scikit-learn's ``LogisticRegression(C=1 / (λ N))`` on the columns s_l z_l.
+it is scikit-learn's ``LogisticRegression(C=1 / (λ N))`` on the columns s_l z_l. `balance` says how classes of unequal size
+enter it: with ``weights`` every class counts the same, in the fit and where the strength is chosen; with ``logit-adjust`` the
+logarithm of the prior is taken off the bias of every fit, and strengths are chosen as without it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import DataError, UsageError
+from .balance import FitBalance, check_balance, class_shares, class_weights, log_prior
 from .folds import NEVER_HELD_OUT
 from .layered_head import LayeredHead
 from .softmax_regression import Fit, SoftmaxRegression
@@ -47,7 +50,8 @@ class CrossValidated:
         held: Rows that were held out once, shape ``(N,)``, bool.
         held_logits: Logits of each held-out row by the fit that did not see it, ``(N, K)``, float64; NaN elsewhere.
         accuracy: Over the held-out rows, in [0, 1].
-        log_loss: Mean over the held-out rows, in nats; smaller is better.
+        log_loss: The loss that the fit minimises, on the held-out rows, in nats; smaller is better. Plain, it is their mean
+            log-loss; with ``weights`` every class counts the same, with ``logit-adjust`` ln π is added to the logits.
         path: One row a strength, strong to weak: ``strength``, ``accuracy``, ``log_loss``.
         strength: The chosen λ.
         scales: s_l of each layer.
@@ -72,6 +76,7 @@ def cross_validate(
     scales: Mapping[str, float] | None = None,
     tolerance: float = 1e-5,
     refit: bool = True,
+    balance: FitBalance = "none",
 ) -> CrossValidated:
     """Fit one head over all layers of ``features`` at the strength with the smallest held-out log-loss.
 
@@ -88,10 +93,12 @@ def cross_validate(
         tolerance: Largest relative gap of the head.
         refit: Whether the head is fitted on all rows. False takes one fold only and hands out that fold's own fit, which
             the held-out rows did not enter.
+        balance: How classes of unequal size are made up for: ``none``, ``weights`` or ``logit-adjust`` (see `balance`). A
+            class without a row in a fit has no weight there.
 
     Raises:
         DataError: shapes that do not fit, fewer than 2 classes to train on, or no row that is held out.
-        UsageError: ``refit=False`` with several folds, or scales that are not positive.
+        UsageError: ``refit=False`` with several folds, scales that are not positive, or an unknown balance.
 
     Example:
         >>> from nctransfer.probes import assign_folds
@@ -106,12 +113,13 @@ def cross_validate(
     names = list(features)
     scale = _columns(features, scales)
     numbers = sorted(set(folds.tolist()) - {NEVER_HELD_OUT})
-    designs = [_Design(features, labels, folds != number, num_classes, scale) for number in numbers]
+    check_balance(balance)
+    designs = [_Design(features, labels, folds != number, num_classes, scale, balance) for number in numbers]
     held = folds != NEVER_HELD_OUT
     search = _Search(designs, [folds == number for number in numbers], features, labels, held, num_classes)
     strength = search.run()
     if refit:
-        final = _Design(features, labels, torch.ones_like(held), num_classes, scale)
+        final = _Design(features, labels, torch.ones_like(held), num_classes, scale, balance)
         warm = None
         for row in search.rows:  # the path warms the last fit up
             if row["strength"] > strength:
@@ -122,7 +130,7 @@ def cross_validate(
     logits = search.logits[strength]
     if not refit:  # the held-out rows as the very head that is handed out sees them
         logits[held] = head.logits({name: values[held] for name, values in features.items()})
-    accuracy, loss = _judged(logits[held], labels[held])
+    accuracy, loss = search.judge(strength)
     used = {name: 1.0 if scales is None else float(scales[name]) for name in names}
     return CrossValidated(head, held, logits, accuracy, loss, tuple(search.rows), strength, used)
 
@@ -135,6 +143,7 @@ def fit_head(
     strength: float,
     scales: Mapping[str, float] | None = None,
     tolerance: float = 1e-5,
+    balance: FitBalance = "none",
 ) -> LayeredHead:
     """The head at one strength on all rows; arguments as for `cross_validate`.
 
@@ -145,7 +154,8 @@ def fit_head(
     """
     labels, _ = _checked(features, labels, torch.zeros(len(labels)), num_classes, scales, True)
     scale = _columns(features, scales)
-    design = _Design(features, labels, torch.ones(len(labels), dtype=torch.bool), num_classes, scale)
+    check_balance(balance)
+    design = _Design(features, labels, torch.ones(len(labels), dtype=torch.bool), num_classes, scale, balance)
     return design.head(design.fit(strength, _SHARE * tolerance, None), list(features), features)
 
 
@@ -201,9 +211,22 @@ class _Search:
         logits = torch.full(self.shape, torch.nan, dtype=torch.float64)
         for design, rows, standard, fit in zip(self.designs, self.held_by, self.standard, fits, strict=True):
             logits[rows] = design.logits(standard, fit)
-        accuracy, loss = _judged(logits[self.held], self.labels[self.held])
-        self.rows.append({"strength": strength, "accuracy": accuracy, "log_loss": loss})
         self.logits[strength], self.fits[strength] = logits, fits
+        accuracy, loss = self.judge(strength)
+        self.rows.append({"strength": strength, "accuracy": accuracy, "log_loss": loss})
+
+    def judge(self, strength: float) -> tuple[float, float]:
+        """Accuracy at a strength over the held-out rows, and the loss that is minimised on them."""
+        logits = self.logits[strength]
+        right = float((logits[self.held].argmax(1) == self.labels[self.held]).double().mean())
+        if any(design.prior is not None for design in self.designs):
+            logits = logits.clone()
+            for design, rows in zip(self.designs, self.held_by, strict=True):
+                logits[rows] += 0.0 if design.prior is None else design.prior
+        if self.designs[0].row_weights is None:
+            return right, float(functional.cross_entropy(logits[self.held], self.labels[self.held]))
+        losses = functional.cross_entropy(logits[self.held], self.labels[self.held], reduction="none")
+        return right, float((losses * class_shares(self.labels[self.held])).sum())
 
     def _best(self) -> float:
         return min(self.rows, key=lambda row: (row["log_loss"], -row["strength"]))["strength"]
@@ -212,7 +235,15 @@ class _Search:
 class _Design:
     """Standardised, scaled columns of the rows that a fit may see, and the solver on them."""
 
-    def __init__(self, features: Features, labels: Tensor, rows: Tensor, num_classes: int, scale: Tensor) -> None:
+    def __init__(
+        self,
+        features: Features,
+        labels: Tensor,
+        rows: Tensor,
+        num_classes: int,
+        scale: Tensor,
+        balance: FitBalance = "none",
+    ) -> None:
         self.names, self.rows, self.labels, self.num_classes, self.scale = (
             list(features),
             rows,
@@ -240,7 +271,13 @@ class _Design:
             # The best weights lie in the span of the rows, and an orthonormal basis of it keeps objective and penalty.
             self.basis, triangle = torch.linalg.qr(columns.T)
             columns = triangle.T.contiguous()
-        self.model = SoftmaxRegression(columns, compact, len(self.present))
+        size = len(self.present)
+        self.row_weights = class_weights(compact, size)[compact] if balance == "weights" else None
+        self.prior: Tensor | None = None
+        if balance == "logit-adjust":
+            self.prior = torch.zeros(num_classes, dtype=torch.float64)
+            self.prior[self.present] = log_prior(compact, size)
+        self.model = SoftmaxRegression(columns, compact, size, weights=self.row_weights)
 
     def fit(self, strength: float, tolerance: float, start: Fit | None) -> Fit:
         with torch.no_grad():
@@ -258,6 +295,9 @@ class _Design:
             weight[self.present] = scaled
         bias = torch.full((self.num_classes,), _ABSENT_LOGIT, dtype=torch.float64)
         bias[self.present] = fit.point[:, -1] - fit.point[:, -1].mean()
+        if self.prior is not None:
+            prior = self.prior[self.present]
+            bias[self.present] -= prior - prior.mean()
         return weight, bias
 
     def transform(self, features: Features, rows: Tensor) -> Tensor:
@@ -286,7 +326,11 @@ class _Design:
             iterations=fit.iterations,
         )
         own = head.logits({name: features[name][self.rows] for name in names})
+        own = own if self.prior is None else own + self.prior
         loss = float(functional.cross_entropy(own[:, self.present], self.model.labels))
+        if self.row_weights is not None:
+            losses = functional.cross_entropy(own[:, self.present], self.model.labels, reduction="none")
+            loss = float((losses * self.row_weights).mean())
         penalty = 0.5 * self.model.penalty(fit.strength) * float((weight / self.scale).square().sum())
         objective = loss + penalty
         # What rounding may hide in the bound counts as gap, as in `linear_probe`.
@@ -300,11 +344,6 @@ class _Design:
             found.append(strength / float(self.scale[start]) ** 2)
             start += features[name].shape[1]
         return tuple(found)
-
-
-def _judged(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Accuracy and mean log-loss."""
-    return float((logits.argmax(1) == labels).double().mean()), float(functional.cross_entropy(logits, labels))
 
 
 def _checked(

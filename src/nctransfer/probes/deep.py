@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from .balance import FitBalance
 from .cross_validation import CrossValidated, cross_validate
 
 __all__ = ["DeepProbe", "fit_deep", "probe_layers", "trust_scales", "usable_layers"]
@@ -57,6 +58,7 @@ def fit_deep(
     probes: Mapping[str, CrossValidated] | None = None,
     tolerance: float = 1e-5,
     refit: bool = True,
+    balance: FitBalance = "none",
 ) -> DeepProbe:
     """Fit the probe of each layer and the head over all of them.
 
@@ -68,6 +70,7 @@ def fit_deep(
         probes: The single layers' probes on the same rows and folds, where they are there already.
         tolerance: Largest relative gap of each head that is handed out.
         refit: Whether heads are fitted on all rows; see `cross_validate`.
+        balance: How classes of unequal size are made up for; see `cross_validate`.
 
     Raises:
         DataError: no layer can be used; and as `cross_validate`.
@@ -87,7 +90,9 @@ def fit_deep(
     """
     usable, left_out = usable_layers(features)
     if probes is None:
-        probes = probe_layers(usable, labels, folds, num_classes=num_classes, tolerance=tolerance, refit=refit)
+        probes = probe_layers(
+            usable, labels, folds, num_classes=num_classes, tolerance=tolerance, refit=refit, balance=balance
+        )
     single = {name: probes[name] for name in usable}
     if len(usable) == 1:
         # One layer's strength has been chosen already; a second search would only choose among more numbers.
@@ -97,7 +102,14 @@ def fit_deep(
         {name: values.shape[1] for name, values in usable.items()},
     )
     joint = cross_validate(
-        usable, labels, folds, num_classes=num_classes, scales=scales, tolerance=tolerance, refit=refit
+        usable,
+        labels,
+        folds,
+        num_classes=num_classes,
+        scales=scales,
+        tolerance=tolerance,
+        refit=refit,
+        balance=balance,
     )
     return DeepProbe(joint, single, left_out)
 
@@ -110,10 +122,19 @@ def probe_layers(
     num_classes: int,
     tolerance: float = 1e-5,
     refit: bool = True,
+    balance: FitBalance = "none",
 ) -> dict[str, CrossValidated]:
     """The cross-validated probe of each layer alone; arguments as for `fit_deep`, layers all usable."""
     return {
-        name: cross_validate({name: values}, labels, folds, num_classes=num_classes, tolerance=tolerance, refit=refit)
+        name: cross_validate(
+            {name: values},
+            labels,
+            folds,
+            num_classes=num_classes,
+            tolerance=tolerance,
+            refit=refit,
+            balance=balance,
+        )
         for name, values in features.items()
     }
 

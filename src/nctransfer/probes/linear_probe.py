@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..arrays import check_finite, check_shape, class_numbers, whole_number
 from ..errors import DataError, UsageError
+from .balance import FitBalance, check_balance, class_shares, class_weights, log_prior
 from .softmax_regression import Fit, SoftmaxRegression
 from .standardise import standardise
 
@@ -87,9 +88,9 @@ class ChosenProbe:
 
     Args:
         probe: The chosen one.
-        val_accuracy: Its accuracy on the validation data, in [0, 1].
+        val_accuracy: Its accuracy on the validation data, in [0, 1]; with ``balance="weights"`` its balanced accuracy.
         path: One row a strength, strong to weak: ``strength``, ``objective``, ``gap``, ``iterations``,
-            ``val_accuracy``, ``val_loss``.
+            ``val_accuracy``, ``val_loss``; with ``balance="logit-adjust"``, those of the fit before ln π is taken off.
     """
 
     probe: LinearProbe
@@ -105,6 +106,7 @@ def fit_probe_path(
     strengths: Sequence[float] | None = None,
     tolerance: float = 1e-5,
     max_iterations: int = 2000,
+    balance: FitBalance = "none",
 ) -> list[LinearProbe]:
     """Multinomial logistic regression at several strengths of the L2 penalty, each to a certified relative gap.
 
@@ -119,13 +121,15 @@ def fit_probe_path(
         strengths: λ values, all positive; `DEFAULT_STRENGTHS` if None.
         tolerance: Largest relative gap between an objective and its optimum.
         max_iterations: Most iterations of each fit; where they do not suffice, a warning gives the gap.
+        balance: How classes of unequal size are made up for: ``none``, ``weights`` (every class counts the same; scikit-learn's
+            ``class_weight="balanced"``) or ``logit-adjust`` (the plain fit with ln π taken off the bias; see `balance`).
 
     Returns:
         One probe a strength, in the order of ``strengths``.
 
     Raises:
         DataError: NaN or infinity in ``features``, labels out of range, shapes that do not fit, or one class only.
-        UsageError: a strength or the tolerance that is not positive.
+        UsageError: a strength or the tolerance that is not positive, or an unknown balance.
 
     Example:
         >>> features = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
@@ -136,10 +140,11 @@ def fit_probe_path(
         True
     """
     values = _strengths(strengths, tolerance)
-    path = _Path(features, labels, num_classes, tolerance, whole_number(max_iterations, "max_iterations", 1))
+    most = whole_number(max_iterations, "max_iterations", 1)
+    path = _Path(features, labels, num_classes, tolerance, most, balance)
     ordered = sorted(set(values), reverse=True)
     found = dict(zip(ordered, path.probes(path.fits(ordered)), strict=True))
-    return [found[value] for value in values]
+    return [path.adjusted(found[value]) for value in values]
 
 
 def choose_probe(
@@ -151,6 +156,7 @@ def choose_probe(
     strengths: Sequence[float] | None = None,
     extend: bool = True,
     tolerance: float = 1e-5,
+    balance: FitBalance = "none",
 ) -> ChosenProbe:
     """Fit a path on training data and choose by validation accuracy, ties by validation loss.
 
@@ -166,6 +172,7 @@ def choose_probe(
         strengths: λ values; `DEFAULT_STRENGTHS` if None.
         extend: Whether to go on at an edge.
         tolerance: Largest relative gap of each fit.
+        balance: As for `fit_probe_path`. With ``weights``, classes count the same where the strength is chosen, too.
 
     Raises:
         DataError: see `fit_probe_path`; for either split.
@@ -180,10 +187,11 @@ def choose_probe(
     """
     ordered = sorted(set(_strengths(strengths, tolerance)), reverse=True)
     val_features = _matrix(val_features, "validation features")
-    path = _Path(train_features, train_labels, num_classes, tolerance)
+    path = _Path(train_features, train_labels, num_classes, tolerance, balance=balance)
     targets = _labels(val_labels, len(val_features), num_classes, path.device)
+    counts = class_shares(targets) if balance == "weights" else None
     fits = path.fits(ordered)
-    rows = [_row(probe, val_features, targets) for probe in path.probes(fits)]
+    rows = [_row(probe, val_features, targets, counts) for probe in path.probes(fits)]
     for _ in range(_MOST_EXTENSIONS if extend and len(ordered) > 1 else 0):
         best = _best(rows)
         if best not in (0, len(rows) - 1):
@@ -191,23 +199,31 @@ def choose_probe(
         if best == 0:
             more = path.fits([ordered[0] ** 2 / ordered[1]])
             ordered, fits = [ordered[0] ** 2 / ordered[1], *ordered], more + fits
-            rows = [_row(path.probes(more)[0], val_features, targets), *rows]
+            rows = [_row(path.probes(more)[0], val_features, targets, counts), *rows]
         else:
             ordered = [*ordered, ordered[-1] ** 2 / ordered[-2]]
             more = path.fits(ordered[-1:], fits[-1])
             fits = fits + more
-            rows = [*rows, _row(path.probes(more)[0], val_features, targets)]
+            rows = [*rows, _row(path.probes(more)[0], val_features, targets, counts)]
     best = _best(rows)
-    probe, table = rows[best][0], tuple(row for _, row in rows)
-    return ChosenProbe(probe, table[best]["val_accuracy"], table)
+    probe, table = path.adjusted(rows[best][0]), tuple(row for _, row in rows)
+    accuracy = table[best]["val_accuracy"] if path.prior is None else probe.accuracy(val_features, targets)
+    return ChosenProbe(probe, accuracy, table)
 
 
 class _Path:
     """One data set made ready for any number of strengths."""
 
     def __init__(
-        self, features: Array, labels: Labels, num_classes: int, tolerance: float, max_iterations: int = 2000
+        self,
+        features: Array,
+        labels: Labels,
+        num_classes: int,
+        tolerance: float,
+        max_iterations: int = 2000,
+        balance: FitBalance = "none",
     ) -> None:
+        check_balance(balance)
         self.raw = _matrix(features, "features")
         self.device = self.raw.device
         self.labels = _labels(labels, len(self.raw), num_classes, self.device)
@@ -229,8 +245,13 @@ class _Path:
             self.active[0], self.deviation[0] = True, 1.0
         if not bool(self.active.all()):
             standard = standard[:, self.active]
+        size = len(present)
+        self.prior = log_prior(self.compact, size) if balance == "logit-adjust" else None
+        self.weights = class_weights(self.compact, size)[self.compact] if balance == "weights" else None
         with _full_precision(self.device):
-            self.model = SoftmaxRegression(standard, self.compact, len(present), max_iterations=max_iterations)
+            self.model = SoftmaxRegression(
+                standard, self.compact, size, max_iterations=max_iterations, weights=self.weights
+            )
 
     def fits(self, strengths: Sequence[float], start: Fit | None = None) -> list[Fit]:
         """Fits at ``strengths``, strong to weak, each from the one before."""
@@ -262,6 +283,14 @@ class _Path:
             for fit, both, loss, penalty in zip(fits, maps, losses, penalties, strict=True)
         ]
 
+    def adjusted(self, probe: LinearProbe) -> LinearProbe:
+        """The probe to hand out: with logit adjustment, ln π is taken off the bias (less its mean: see `probes`)."""
+        if self.prior is None:
+            return probe
+        bias = probe.bias.clone()
+        bias[self.present] -= self.prior - self.prior.mean()
+        return replace(probe, bias=bias)
+
     def _probe(self, fit: Fit, weight: Tensor, bias: Tensor, objective: float) -> LinearProbe:
         # What rounding may hide in the bound counts as gap: the products' unit, and what exact ones change.
         rounding = self.rounding + abs(objective / fit.objective - 1.0)
@@ -282,22 +311,37 @@ class _Path:
         bias = torch.cat([bias[self.present] for _, bias in maps])[:, None]
         total = torch.zeros(len(maps), dtype=torch.float64, device=self.device)
         with _full_precision(self.device):
-            for rows, labels in zip(self.raw.split(_CHUNK_ROWS), self.compact.split(_CHUNK_ROWS), strict=True):
+            chunks = zip(
+                self.raw.split(_CHUNK_ROWS), self.compact.split(_CHUNK_ROWS), self._weight_chunks(), strict=True
+            )
+            for rows, labels, weights in chunks:
                 logits = (weight @ rows.double().T + bias).view(*shape, len(rows))
                 margins = logits - logits.gather(1, labels.expand(len(maps), 1, len(rows)))
-                total += torch.logsumexp(margins, 1).sum(1)
+                losses = torch.logsumexp(margins, 1)
+                total += (losses if weights is None else losses * weights).sum(1)
         return [float(value) for value in total / len(self.raw)]
 
+    def _weight_chunks(self) -> Sequence[Tensor | None]:
+        if self.weights is None:
+            return [None] * len(self.raw.split(_CHUNK_ROWS))
+        return self.weights.split(_CHUNK_ROWS)
 
-def _row(probe: LinearProbe, features: Tensor, labels: Tensor) -> tuple[LinearProbe, dict[str, float]]:
+
+def _row(
+    probe: LinearProbe, features: Tensor, labels: Tensor, shares: Tensor | None
+) -> tuple[LinearProbe, dict[str, float]]:
     logits = probe.logits(features)
-    loss = float(torch.nn.functional.cross_entropy(logits, labels))
+    if shares is None:
+        loss, accuracy = float(torch.nn.functional.cross_entropy(logits, labels)), _accuracy(logits, labels)
+    else:
+        losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+        loss, accuracy = float((losses * shares).sum()), float(((logits.argmax(1) == labels) * shares).sum())
     table = {
         "strength": probe.strength,
         "objective": probe.objective,
         "gap": probe.gap,
         "iterations": probe.iterations,
-        "val_accuracy": _accuracy(logits, labels),
+        "val_accuracy": accuracy,
         "val_loss": loss,
     }
     return probe, table

@@ -6,7 +6,7 @@ objective is
     F(W, b) = (1/N) Σ_i loss_i(W, b) + (λ'/2) ‖W‖²_F,    λ' = λ for K > 2, 2 λ for K = 2,
 
 which is scikit-learn's ``LogisticRegression(C=1 / (λ N))`` divided by C N: the intercept is free of penalty, and with
-two classes the penalty is on the one vector ``W_1 − W_0``, as there.
+two classes the penalty is on the one vector ``W_1 − W_0``, as there. With weights of the rows, loss_i counts w_i times.
 
 How: with G the Gram matrix of the features over N and c the mean of p (1 − p), the matrix c G + λ' I is a good model of
 the Hessian's block of each class for every λ, so L-BFGS runs in coordinates scaled by its root. Of G, the 64 largest
@@ -74,6 +74,7 @@ class SoftmaxRegression:
         labels: Class of each row, every class of ``[0, num_classes)`` present, shape ``(N,)``.
         num_classes: K, at least 2.
         max_iterations: Most L-BFGS iterations of a fit in one float type.
+        weights: w of each row, positive with mean 1, shape ``(N,)``, float64; 1 if None.
 
     Example:
         >>> x = torch.tensor([[-1.0], [-1.0], [1.0], [1.0]], dtype=torch.float64)
@@ -85,11 +86,19 @@ class SoftmaxRegression:
         torch.Size([2, 2])
     """
 
-    def __init__(self, features: Tensor, labels: Tensor, num_classes: int, *, max_iterations: int = 2000) -> None:
+    def __init__(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        num_classes: int,
+        *,
+        max_iterations: int = 2000,
+        weights: Tensor | None = None,
+    ) -> None:
         self.labels, self.num_classes, self.max_iterations = labels, num_classes, max_iterations
         self._rows = labels[None, :]
-        self._features = features
-        self._spectrum = _spectrum(features)
+        self._features, self._weights = features, weights
+        self._spectrum = _spectrum(features if weights is None else features * weights.sqrt().to(features)[:, None])
         self._precise: Tensor | None = None
 
     def fit(self, strength: float, *, tolerance: float, start: Fit | None = None) -> Fit:
@@ -117,7 +126,7 @@ class SoftmaxRegression:
         return strength * (2.0 if self.num_classes == 2 else 1.0)
 
     def _descend(self, features: Tensor, point: Tensor, penalty: float, tolerance: float, start: Fit | None) -> Fit:
-        state = _State(features, self._rows, point, penalty)
+        state = _State(features, self._rows, point, penalty, self._weights)
         memory: list[tuple[Tensor, Tensor, Tensor]] = []
         step = None if start is None or start.trend is None else state.follow(start.trend)
         model = _Model(self._spectrum, state.probabilities, penalty, features.dtype)
@@ -200,8 +209,10 @@ class _State:
     layout.
     """
 
-    def __init__(self, features: Tensor, rows: Tensor, point: Tensor, penalty: float) -> None:
-        self.features, self.rows, self.point, self.penalty = features, rows, point, penalty
+    def __init__(
+        self, features: Tensor, rows: Tensor, point: Tensor, penalty: float, weights: Tensor | None = None
+    ) -> None:
+        self.features, self.rows, self.point, self.penalty, self.weights = features, rows, point, penalty, weights
         self.margins = self._margins(point)
         self.probabilities = torch.softmax(self.margins, 0)
         self.refresh()
@@ -210,9 +221,11 @@ class _State:
         """Objective and gradient from margins, probabilities and point."""
         weight = self.point[:, :-1]
         count = self.margins.shape[1]
-        loss = float(torch.logsumexp(self.margins, 0).mean())
+        loss = float(self._weighed(torch.logsumexp(self.margins, 0)).mean())
         self.objective = loss + 0.5 * self.penalty * float(weight.square().sum())
-        residual = self.probabilities.scatter_add(0, self.rows, self.probabilities.new_full(self.rows.shape, -1.0))
+        residual = self._weighed(
+            self.probabilities.scatter_add(0, self.rows, self.probabilities.new_full(self.rows.shape, -1.0))
+        )
         product = residual.to(self.features.dtype) @ self.features
         self.gradient = torch.cat([product.double(), residual.sum(1, keepdim=True)], 1) / count
         self.gradient[:, :-1] += self.penalty * weight
@@ -232,11 +245,12 @@ class _State:
             probabilities = torch.softmax(margins, 0)
             weighted = probabilities * change
             mean = weighted.sum(0)
-            now = float(mean.mean()) + linear + length * square
+            now = float(self._weighed(mean).mean()) + linear + length * square
             if abs(now) <= _SLOPE_LEFT * -slope:
                 break
             low, high = (length, high) if now < 0.0 else (low, length)
-            curvature = float(torch.dot(weighted.view(-1), change.view(-1)) / len(mean) - mean.square().mean()) + square
+            second = torch.dot(self._weighed(weighted).view(-1), change.view(-1)) / len(mean)
+            curvature = float(second - self._weighed(mean.square()).mean()) + square
             length = _inside(length - now / curvature if curvature > 0.0 else float("inf"), low, high)
         else:
             return 0.0
@@ -264,12 +278,14 @@ class _State:
     def settle_bias(self) -> bool:
         """Newton's method on the bias alone, which no product with the features enters; whether it got there."""
         count = self.margins.shape[1]
-        counts = torch.zeros_like(self.point[:, -1]).scatter_add_(0, self.rows[0], self.margins.new_ones(count))
+        ones = self._weighed(self.margins.new_ones(count))
+        counts = torch.zeros_like(self.point[:, -1]).scatter_add_(0, self.rows[0], ones)
         for _ in range(8):
-            total = self.probabilities.sum(1)
+            weighted = self._weighed(self.probabilities)
+            total = weighted.sum(1)
             if float((total - counts).abs().max()) <= 1e-11 * count:
                 break
-            hessian = torch.diag(total) - self.probabilities @ self.probabilities.T
+            hessian = torch.diag(total) - weighted @ self.probabilities.T
             # A common shift changes nothing; pinning its curvature makes the matrix invertible.
             hessian += hessian.diagonal().mean() / len(counts)
             move = -torch.linalg.solve(hessian, total - counts)
@@ -278,7 +294,11 @@ class _State:
             self.margins = self.margins + (move[:, None] - move[self.rows])
             self.probabilities = torch.softmax(self.margins, 0)
         self.refresh()
-        return float((self.probabilities.sum(1) - counts).abs().max()) <= 1e-9 * count
+        return float((self._weighed(self.probabilities).sum(1) - counts).abs().max()) <= 1e-9 * count
+
+    def _weighed(self, values: Tensor) -> Tensor:
+        """Values of shape ``(..., N)`` times the rows' weights."""
+        return values if self.weights is None else values * self.weights
 
     def _margins(self, point: Tensor) -> Tensor:
         logits = (point[:, :-1].to(self.features.dtype) @ self.features.T).double() + point[:, -1:]
