@@ -13,7 +13,7 @@ from scipy.stats import binomtest, norm
 from sklearn.metrics import balanced_accuracy_score
 
 from nctransfer.errors import DataError, UsageError
-from nctransfer.probes import accuracy_interval, balanced_accuracy
+from nctransfer.probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1), st.floats(0.5, 0.999))
@@ -86,3 +86,36 @@ def test_repeating_one_class_leaves_balanced_accuracy():
 def test_messages_of_balanced_accuracy(predictions, labels, message):
     with pytest.raises(DataError, match=message):
         balanced_accuracy(predictions, labels)
+
+
+def test_balanced_interval_of_one_class_is_wilsons():
+    labels = torch.zeros(40, dtype=torch.int64)
+    predictions = (torch.arange(40) >= 31).long()
+    assert balanced_accuracy_interval(predictions, labels) == pytest.approx(accuracy_interval(31, 40), abs=1e-12)
+
+
+@pytest.mark.parametrize("recalls", [(0.9, 0.7, 0.5), (0.98, 0.6, 0.95)])
+def test_balanced_interval_covers_the_truth_as_often_as_it_says(recalls):
+    sizes, generator = (120, 40, 12), np.random.default_rng(0)
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(sizes))
+    held, draws = 0, 600
+    for _ in range(draws):
+        hits = generator.random(len(labels)) < np.repeat(recalls, sizes)
+        low, high = balanced_accuracy_interval(torch.where(torch.as_tensor(hits), labels, labels + 3), labels)
+        held += low <= np.mean(recalls) <= high
+    assert 0.93 <= held / draws <= 0.985
+
+
+def test_balanced_interval_leaves_doubt_where_every_recall_is_whole():
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    low, high = balanced_accuracy_interval(labels, labels)
+    assert low < 0.9
+    assert high == 1.0
+    # The rare class is known from 10 images alone: the doubt is wider than that of 100 images alike.
+    assert low < accuracy_interval(100, 100)[0]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_balanced_interval_level_out_of_range(level):
+    with pytest.raises(UsageError, match=r"`level` must lie in \(0, 1\)"):
+        balanced_accuracy_interval(torch.tensor([0]), torch.tensor([0]), level)

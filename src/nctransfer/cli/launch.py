@@ -10,7 +10,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from ..report import frontier_sentence
+from ..report import frontier_sentence, lead_of, lead_sentence
 from ..runs import Result, Summary, Verb
 from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
@@ -89,10 +89,11 @@ def last_part(name: str) -> str:
 def print_result(console: Console, record: Result | Summary) -> None:
     """The table of a run or of several."""
     if isinstance(record, Summary):
+        lead = lead_of(record)
         for run in record.runs:
             line = f"{run.folder}: {run.model}, seed {run.seed}"
             if best := run.best:
-                line += f", best by validation {run.best_method}, {_percent(best.test_accuracy)} on test"
+                line += f", best by validation {run.best_method}, {_percent(lead.value(best))} {lead.phrase}"
             console.print(line, markup=False, highlight=False)
     elif record.kind == "probe":
         _print_layers(console, record)
@@ -112,26 +113,41 @@ def _print_layers(console: Console, record: Result) -> None:
 
 
 def _print_methods(console: Console, record: Result) -> None:
-    table = Table("method", "block", "test", "95 %", "val.", "tuned", "NC1", "s")
+    lead = lead_of(record)
+    # A terminal of 80 columns has room for one set of these; the page has all.
+    uneven = ["bal.", "95 %", "F1", "test", "val.", "NC1"]
+    table = Table("method", "block", *(uneven if lead.balanced else ["test", "95 %", "val.", "tuned", "NC1", "s"]))
     for column in table.columns:
         column.no_wrap = True
     for name, row in record.methods.items():
-        interval = row.test_accuracy_interval
+        interval = lead.interval(row)
         share = row.tuned_parameters / row.total_parameters if row.tuned_parameters and row.total_parameters else None
         # The probe of a layer is named method@layer.
         method, _, layer = name.partition("@")
-        table.add_row(
-            method + (" *" if name == record.best_method else ""),
-            row.unit or layer or "–",
-            _percent(row.test_accuracy),
+        tested = [
+            _percent(lead.value(row)),
             f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}" if interval else "–",
-            _percent(row.val_accuracy),
-            _percent(share),
-            _short(row.nc1_after),
-            "–" if row.seconds is None else f"{row.seconds:.0f}",
-        )
+        ]
+        if lead.balanced:
+            rest = [
+                _percent(row.macro_f1),
+                _percent(row.test_accuracy),
+                _percent(row.val_accuracy),
+                _short(row.nc1_after),
+            ]
+        else:
+            seconds = "–" if row.seconds is None else f"{row.seconds:.0f}"
+            rest = [_percent(row.val_accuracy), _percent(share), _short(row.nc1_after), seconds]
+        mark = " *" if name == record.best_method else ""
+        table.add_row(method + mark, row.unit or layer or "–", *tested, *rest)
     console.print(table)
     console.print("* the model that `nctransfer predict` uses, chosen on held-out images", highlight=False)
+    if said := lead_sentence(record):
+        console.print(
+            said.replace("balanced accuracy and macro F1", "balanced accuracy (bal., with its interval) and macro F1"),
+            markup=False,
+            highlight=False,
+        )
     if said := frontier_sentence(record):
         console.print(f"held-out accuracy against time: {said}", markup=False, highlight=False)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NCTransferError
+from ..report import lead_of, lead_sentence
 from ..runs import MethodRow, Result, load_run
 
 if TYPE_CHECKING:
@@ -85,9 +86,22 @@ def _probabilities(manifest: dict[str, Any]) -> str:
 
 
 def _accuracy(record: Result, row: MethodRow) -> list[str]:
-    interval = row.test_accuracy_interval
-    shown = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
+    plain = f"{row.test_accuracy:.1%} of {record.splits.test} images{_ends(row.test_accuracy_interval)}"
+    even = f"{row.balanced_accuracy:.1%}{_ends(row.balanced_accuracy_interval)}"
+    f1 = "" if row.macro_f1 is None else f", macro F1 {row.macro_f1:.1%}"
+    if lead_of(record).balanced:
+        tested = [
+            f"- Test, every class counting the same: balanced accuracy {even}{f1}",
+            f"- Test, every image counting the same: {plain}",
+            f"- {lead_sentence(record)}",
+        ]
+    else:
+        tested = [f"- Test: {plain}; balanced accuracy {even}{f1}"]
     return [
-        f"- Test: {row.test_accuracy:.1%} of {record.splits.test} images{shown}, balanced {row.balanced_accuracy:.1%}",
+        *tested,
         f"- Validation: {row.val_accuracy:.1%} of {record.splits.validation} images; method, block and rate were chosen on them",
     ]
+
+
+def _ends(interval: tuple[float, float] | None) -> str:
+    return f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""

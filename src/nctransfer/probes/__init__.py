@@ -9,7 +9,7 @@ from .deep import DeepProbe, fit_deep, probe_layers, trust_scales, usable_layers
 from .folds import NEVER_HELD_OUT, assign_folds, held_out_folds
 from .layered_head import LayeredHead
 from .linear_probe import DEFAULT_STRENGTHS, ChosenProbe, LinearProbe, choose_probe, fit_probe_path
-from .scoring import accuracy_interval, balanced_accuracy
+from .scoring import accuracy_interval, balanced_accuracy, balanced_accuracy_interval
 from .softmax_regression import Fit, SoftmaxRegression
 from .standardise import standardise
 from .temperature import Reliability, brier_score, calibration_error, chance_error, fit_temperature, reliability
@@ -32,6 +32,7 @@ __all__ = [
     "accuracy_interval",
     "assign_folds",
     "balanced_accuracy",
+    "balanced_accuracy_interval",
     "brier_score",
     "calibration_error",
     "chance_error",

@@ -1,4 +1,4 @@
-"""Scores of predictions on a finite test set: accuracy's interval, and accuracy with all classes weighing the same."""
+"""Scores of predictions on a finite test set: accuracy, and accuracy with all classes weighing the same, with intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 
-__all__ = ["accuracy_interval", "balanced_accuracy"]
+__all__ = ["accuracy_interval", "balanced_accuracy", "balanced_accuracy_interval"]
 
 
 def accuracy_interval(correct: int, total: int, level: float = 0.95) -> tuple[float, float]:
@@ -72,6 +72,52 @@ def balanced_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndar
         >>> balanced_accuracy(torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 1]))
         0.5
     """
+    right, count = _recalls(predictions, labels)
+    return float((right / count).mean())
+
+
+def balanced_accuracy_interval(
+    predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the balanced accuracy, from the Wilson intervals of the recalls of the K classes in ``labels``.
+
+    With recalls r_k and their intervals [l_k, u_k], its ends are b − √Σ (r_k − l_k)² / K and b + √Σ (u_k − r_k)² / K
+    about the balanced accuracy b: variances of independent estimates, recovered from their intervals. It has width above 0
+    even where every recall is 0 or 1, and for a single class it is Wilson's. The number of images of each class is taken
+    as given.
+
+    Args:
+        predictions: Predicted classes, integers of shape ``(N,)``.
+        labels: True classes, integers of shape ``(N,)``, N at least 1.
+        level: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end, fractions.
+
+    Raises:
+        DataError: shapes that differ, no row, or values that are no integers.
+        UsageError: a level outside (0, 1).
+
+    Source: Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702.
+
+    Example:
+        >>> labels = torch.tensor([0] * 90 + [1] * 10)
+        >>> [round(end, 3) for end in balanced_accuracy_interval(torch.zeros(100, dtype=torch.int64), labels)]
+        [0.48, 0.639]
+    """
+    right, count = _recalls(predictions, labels)
+    recalls = right / count
+    ends = [accuracy_interval(int(hits), int(size), level) for hits, size in zip(right, count, strict=True)]
+    low, high = torch.tensor(ends, dtype=torch.float64).T
+    middle, classes = float(recalls.mean()), len(count)
+    return (
+        max(0.0, middle - float((recalls - low).square().sum().sqrt()) / classes),
+        min(1.0, middle + float((high - recalls).square().sum().sqrt()) / classes),
+    )
+
+
+def _recalls(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
+    """By class in ``labels``: the number of its rows that are predicted right, and of its rows."""
     predicted, true = torch.as_tensor(predictions).detach().cpu(), torch.as_tensor(labels).detach().cpu()
     if predicted.shape != true.shape or true.ndim != 1 or len(true) == 0:
         raise DataError(
@@ -88,4 +134,4 @@ def balanced_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndar
         )
     _, index, count = torch.unique(true, return_inverse=True, return_counts=True)
     right = torch.zeros(len(count), dtype=torch.float64).index_add_(0, index, (predicted == true).double())
-    return float((right / count).mean())
+    return right, count

@@ -9,6 +9,7 @@ from ..fronts import lazy_front
 if TYPE_CHECKING:
     from .collapse_picture import draw_collapse
     from .frontier import frontier_sentence
+    from .lead import Lead, lead_of, lead_sentence
     from .page import write_report, write_text
 
 __all__ = lazy_front(
@@ -16,6 +17,7 @@ __all__ = lazy_front(
     {
         "collapse_picture": ["draw_collapse"],
         "frontier": ["frontier_sentence"],
+        "lead": ["Lead", "lead_of", "lead_sentence"],
         "page": ["write_report", "write_text"],
     },
 )

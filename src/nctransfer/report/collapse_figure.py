@@ -44,6 +44,8 @@ def collapse_section(record: Result) -> Section:
     if key is not None:
         columns.append(("after tuning", drawn.after[key]))
     grid = [[(f"{_SPLITS[split]}, {when}", picture, split) for when, picture in columns] for split in ("train", "test")]
+    if len(columns) == 1:
+        grid = [[cell for row in grid for cell in row]]
     if not (drawing := panels("collapse", grid)):
         return Section(_TITLE, [])
     after = drawn.after[key] if key is not None else None

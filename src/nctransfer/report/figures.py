@@ -49,7 +49,7 @@ OTHERS = (
 
 @dataclass(frozen=True)
 class Method:
-    """One point with whiskers: a tuning method's name, mark, test accuracy, interval, and final NC1."""
+    """One point with whiskers: a tuning method's name, mark, accuracy on the test images, interval, and final NC1."""
 
     key: str
     title: str
@@ -106,8 +106,8 @@ def style(mark: Mark | None, otherwise: tuple[str, str, str] = OTHERS[0]) -> tup
     return marker, _COLOURS.get(mark.colour, otherwise[1]), dash
 
 
-def methods(items: Sequence[Method], best: str | None) -> str:
-    """Test accuracy of each method as a dot with its interval."""
+def methods(items: Sequence[Method], best: str | None, label: str = "test accuracy") -> str:
+    """Accuracy of each method as a dot with its interval; ``label`` says which accuracy."""
     shown = [item for item in items if item.accuracy is not None]
     if not shown:
         return ""
@@ -138,13 +138,13 @@ def methods(items: Sequence[Method], best: str | None) -> str:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         percentages(axes.xaxis)
-        axes.set_xlabel("test accuracy (%)")
+        axes.set_xlabel(f"{label} (%)")
 
     return draw("methods", WIDTH, 0.85 + 0.44 * len(shown), paint)
 
 
-def seeds(groups: Sequence[Group]) -> str:
-    """Test accuracy of every run as a dot, with a bar at each group's mean, under the groups' headings."""
+def seeds(groups: Sequence[Group], label: str = "test accuracy") -> str:
+    """Accuracy of every run as a dot, with a bar at each group's mean, under the groups' headings."""
     lines: list[Group | str] = []
     for group in groups:
         if all(value is None for value in group.values):
@@ -167,20 +167,20 @@ def seeds(groups: Sequence[Group]) -> str:
             axes.plot([sum(known) / len(known)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
         titles = [shorten(visible(line if isinstance(line, str) else line.title), 26) for line in lines]
         labels = axes.set_yticks(range(len(lines)), titles)
-        for line, label in zip(lines, labels, strict=True):
-            label.label1.set_fontweight("bold" if isinstance(line, str) else "normal")
+        for line, tick in zip(lines, labels, strict=True):
+            tick.label1.set_fontweight("bold" if isinstance(line, str) else "normal")
         axes.set_ylim(len(lines) - 0.5, -0.5)
         axes.margins(x=0.08)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         percentages(axes.xaxis)
-        axes.set_xlabel("test accuracy (%)")
+        axes.set_xlabel(f"{label} (%)")
 
     return draw("seeds", WIDTH, 0.8 + 0.3 * len(lines), paint)
 
 
-def scatter(items: Sequence[Method], best: str | None) -> str:
-    """Test accuracy against the penultimate NC1, one point a method."""
+def scatter(items: Sequence[Method], best: str | None, label: str = "test accuracy") -> str:
+    """Accuracy against the penultimate NC1, one point a method; ``label`` says which accuracy."""
     shown = [
         (item, item.nc1, item.accuracy)
         for item in items
@@ -213,7 +213,7 @@ def scatter(items: Sequence[Method], best: str | None) -> str:
             logarithmic(axes.xaxis)
         percentages(axes.yaxis)
         axes.set_xlabel("NC1 of the penultimate features, training images")
-        axes.set_ylabel("test accuracy (%)")
+        axes.set_ylabel(f"{label} (%)")
         canvas.legend(loc="outside upper left", ncols=2)
 
     return draw("scatter", WIDTH, 3.0, paint)

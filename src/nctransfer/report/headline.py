@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..runs import LayerRow, MethodSummary, Result
+from .lead import ACCURACY, Lead, lead_of, of_classes
 from .source import method_phrase
 from .text import amount, count, percent, points, significant
 
@@ -30,14 +31,17 @@ def headline(record: Result) -> str:
     if row.test_accuracy is None:
         why = row.reason("test_accuracy")
         return f"{subject} was chosen; its test accuracy was not measured{f' ({why})' if why else ''}."
-    images = record.splits.test
-    text = f"{subject} reaches {percent(row.test_accuracy)} on {f'{count(images)} ' if images else 'the '}test images"
+    images, lead = record.splits.test, lead_of(record)
+    text = f"{subject} reaches {percent(lead.value(row))}"
+    if lead.balanced:
+        text += f" balanced accuracy ({of_classes(row)})"
+    text += f" on {f'{count(images)} ' if images else 'the '}test images"
     if best == _BASELINE:
         others = [other.val_accuracy or 0.0 for key, other in record.methods.items() if key != best]
         if others and row.val_accuracy is not None and max(others) <= row.val_accuracy:
             text += ", and no other method did better on held-out images"
         return text + "."
-    text += versus(row, record.methods.get(_BASELINE))
+    text += versus(row, record.methods.get(_BASELINE), lead)
     tuned, total = row.tuned_parameters, row.total_parameters
     if tuned and total and tuned < 0.995 * total:
         digits = 0 if tuned >= 0.095 * total else 1
@@ -71,15 +75,15 @@ def better_layer(record: Result) -> str:
     )
 
 
-def versus(row: MethodSummary, probe: MethodSummary | None) -> str:
+def versus(row: MethodSummary, probe: MethodSummary | None, lead: Lead = ACCURACY) -> str:
     """How a method stands to the linear probe; a difference inside the intervals is called that."""
-    if probe is None or row.test_accuracy is None or probe.test_accuracy is None:
+    if probe is None or (ours := lead.value(row)) is None or (theirs := lead.value(probe)) is None:
         return ""
-    difference = row.test_accuracy - probe.test_accuracy
+    difference = ours - theirs
     if abs(difference) < 0.0005:
         return ", the same as a linear probe"
     text = f", {points(difference)} {'above' if difference > 0 else 'below'} a linear probe"
-    mine, other = row.test_accuracy_interval, probe.test_accuracy_interval
+    mine, other = lead.interval(row), lead.interval(probe)
     if mine and other and mine[0] <= other[1] and other[0] <= mine[1]:
         text += " (within the uncertainty of the test set)"
     return text

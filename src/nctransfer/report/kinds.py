@@ -16,6 +16,7 @@ from .footnotes import sentence
 from .frontier import frontier_section
 from .headline import better_layer, headline, probe_headline
 from .layers import layers_section
+from .lead import lead_sentence
 from .methods import methods_section, tiles, trials_section
 from .mistakes import mistakes_section
 from .source import Source
@@ -43,8 +44,7 @@ def tuning_page(source: Source, record: Result) -> Page:
         glossary_section(more=_more_terms(record)),
     ]
     page = _page(source, record, headline(record), sections, tiles(record))
-    more = better_layer(record)
-    return dataclasses.replace(page, lead=[more]) if more else page
+    return dataclasses.replace(page, lead=[text for text in (lead_sentence(record), better_layer(record)) if text])
 
 
 def probe_page(source: Source, record: Result) -> Page:

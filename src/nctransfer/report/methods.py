@@ -7,6 +7,7 @@ from .blocks import Block, Cell, Columns, Details, Figure, Section, Table, Tile
 from .figures import Method, Series, curves, methods, scatter
 from .footnotes import Footnotes
 from .headline import best_method
+from .lead import Lead, lead_of
 from .source import method_name, method_phrase
 from .text import DASH, amount, count, duration, join, mebibytes, percent, significant
 
@@ -18,15 +19,21 @@ def tiles(record: Result) -> list[Tile]:
     best = best_method(record)
     if best is None:
         return []
-    row = record.methods[best]
-    found = row.test_accuracy_interval
+    row, lead = record.methods[best], lead_of(record)
+    found = lead.interval(row)
     made = [
         Tile(
-            "Test accuracy",
-            percent(row.test_accuracy),
+            lead.title,
+            percent(lead.value(row)),
             f"95\u00a0% interval {_ends(found)}" if found else row.reason("test_accuracy"),
         )
     ]
+    if lead.balanced:
+        plain = row.test_accuracy_interval
+        made += [
+            Tile("Macro F1", percent(row.macro_f1), "averaged over classes"),
+            Tile("Test accuracy", percent(row.test_accuracy), f"95\u00a0% interval {_ends(plain)}" if plain else ""),
+        ]
     tuned, total = row.tuned_parameters, row.total_parameters
     if tuned is not None:
         made.append(Tile("Parameters tuned", amount(tuned), f"{percent(tuned / total)} of all" if total else ""))
@@ -47,27 +54,28 @@ def tiles(record: Result) -> list[Tile]:
 
 def methods_section(record: Result) -> Section:
     """Accuracy with intervals as figure, everything else as table, the grounds of each choice below."""
-    listed, best = record.methods, best_method(record)
+    listed, best, lead = record.methods, best_method(record), lead_of(record)
     points = [
-        Method(key, method_name(key, row), row.mark, row.test_accuracy, row.test_accuracy_interval, row.nc1_after)
+        Method(key, method_name(key, row), row.mark, lead.value(row), lead.interval(row), row.nc1_after)
         for key, row in listed.items()
     ]
     blocks: list[Block] = []
     drawings = []
-    if drawing := methods(points, best):
+    if drawing := methods(points, best, lead.phrase):
         said = join(f"{item.title} {percent(item.accuracy)}" for item in points if item.accuracy is not None)
-        text = "Test accuracy" + (" with its 95\u00a0% interval." if any(item.interval for item in points) else ".")
-        drawings.append(Figure(drawing, text, f"Test accuracy: {said}."))
-    if drawing := scatter(points, best):
+        which = f"{lead.title} on the test images" if lead.balanced else lead.title
+        text = which + (" with its 95\u00a0% interval." if any(item.interval for item in points) else ".")
+        drawings.append(Figure(drawing, text, f"{lead.title}: {said}."))
+    if drawing := scatter(points, best, lead.phrase):
         text = (
-            "Test accuracy against penultimate NC1 after tuning (compare Figure 11 of the paper, right). "
+            f"{lead.title} against penultimate NC1 after tuning (compare Figure 11 of the paper, right). "
             "Bars are 95\u00a0% intervals."
         )
-        drawings.append(Figure(drawing, text, f"Scatter of {len(points)} methods: NC1 after tuning and test accuracy."))
+        drawings.append(Figure(drawing, text, f"Scatter of {len(points)} methods: NC1 after tuning and {lead.phrase}."))
     if drawings:
         blocks.append(Columns(drawings))
     if listed:
-        blocks += [_table(listed, best), _setup(listed), *_extras(listed)]
+        blocks += [_table(listed, best, lead), _setup(listed), *_extras(listed)]
     histories = [
         Series(method_name(key, row), [epoch.val_accuracy for epoch in row.history], row.mark)
         for key, row in listed.items()
@@ -79,7 +87,7 @@ def methods_section(record: Result) -> Section:
         alt = "Lines of validation accuracy over the epochs of tuning, one for each method."
         text = "Validation accuracy after each epoch of the final training; epoch 0 is the linear probe that it starts from."
         blocks.append(Details("Training curves", [Columns([Figure(drawing, text, alt)])]))
-    return Section("Methods side by side", blocks, _verdict(listed, best))
+    return Section("Methods side by side", blocks, _verdict(listed, best, lead))
 
 
 def trials_section(record: Result) -> Section:
@@ -118,11 +126,14 @@ def trials_section(record: Result) -> Section:
     return Section("Trials", [Details(f"All {len(trials)} trials", [table])], lead)
 
 
-def _table(listed: dict[str, MethodRow], best: str | None) -> Table:
+def _table(listed: dict[str, MethodRow], best: str | None, lead: Lead) -> Table:
     columns = [
         "Method",
-        "Test accuracy",
-        "Balanced accuracy",
+        *(
+            ["Balanced accuracy", "Macro F1", "Test accuracy"]
+            if lead.balanced
+            else ["Test accuracy", "Balanced accuracy"]
+        ),
         "Validation accuracy",
         "Tuned parameters",
         "Time",
@@ -133,11 +144,18 @@ def _table(listed: dict[str, MethodRow], best: str | None) -> Table:
     body: list[list[Cell | str]] = []
     notes = Footnotes()
     for key, row in listed.items():
+        first = percent(lead.value(row)) + (f" ({_ends(found)})" if (found := lead.interval(row)) else "")
+        plain = notes.cell(percent(row.test_accuracy) if lead.balanced else first, _why(row, "test_accuracy"))
+        balanced = notes.cell(
+            first if lead.balanced else percent(row.balanced_accuracy), _why(row, "balanced_accuracy")
+        )
+        f1 = notes.cell(percent(row.macro_f1), _why(row, "macro_f1"))
+        shown = (balanced, f1, plain) if lead.balanced else (plain, balanced)
         body.append(
             [
                 Cell(method_name(key, row), strong=key == best),
-                Cell(notes.cell(_accuracy(row), _why(row, "test_accuracy")), strong=key == best),
-                notes.cell(percent(row.balanced_accuracy), _why(row, "balanced_accuracy")),
+                Cell(shown[0], strong=key == best),
+                *shown[1:],
                 notes.cell(percent(row.val_accuracy), _why(row, "val_accuracy")),
                 _share(row),
                 notes.cell(duration(row.seconds), _why(row, "seconds")),
@@ -147,9 +165,7 @@ def _table(listed: dict[str, MethodRow], best: str | None) -> Table:
             ]
         )
     place = next((index for index, key in enumerate(listed) if key == best), None)
-    bracketed = ["the 95\u00a0% interval of the test accuracy"] * any(
-        row.test_accuracy_interval for row in listed.values()
-    )
+    bracketed = [f"the 95\u00a0% interval of the {lead.phrase}"] * any(map(lead.interval, listed.values()))
     bracketed += ["the share of all parameters"] * any(row.total_parameters for row in listed.values())
     lines = [f"In brackets: {join(bracketed)}."] if bracketed else []
     lines.append("Time: the final training. Per step and peak memory: one training step in a process of its own.")
@@ -238,11 +254,6 @@ def _ends(interval: tuple[float, float]) -> str:
     return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
-def _accuracy(row: MethodRow) -> str:
-    found = row.test_accuracy_interval
-    return percent(row.test_accuracy) + (f" ({_ends(found)})" if found else "")
-
-
 def _change(row: MethodRow) -> str:
     return _arrow(significant, row.nc1_before, row.nc1_after)
 
@@ -266,12 +277,12 @@ def rate(value: float | None) -> str:
     return f"{float(f'{value:.2e}'):g}" if 1e-4 <= abs(value) < 1e4 else significant(value)
 
 
-def _verdict(listed: dict[str, MethodRow], best: str | None) -> str:
+def _verdict(listed: dict[str, MethodRow], best: str | None, lead: Lead) -> str:
     """Which methods cannot be told from the winner on these test images."""
-    mine = listed[best].test_accuracy_interval if best else None
+    mine = lead.interval(listed[best]) if best else None
     if best is None or mine is None:
         return ""
-    others = {key: other for key, row in listed.items() if key != best and (other := row.test_accuracy_interval)}
+    others = {key: other for key, row in listed.items() if key != best and (other := lead.interval(row))}
     if not others:
         return ""
     close = [
@@ -280,7 +291,7 @@ def _verdict(listed: dict[str, MethodRow], best: str | None) -> str:
     phrase = method_phrase(best, listed[best])
     text = (
         f"{phrase[:1].upper()}{phrase[1:]} was chosen on held-out images; the test images played no part in the choice. On "
-        "them its 95\u00a0% interval "
+        f"them the 95\u00a0% interval of its {lead.phrase} "
     )
     if not close:
         return text + "is clear of all others."

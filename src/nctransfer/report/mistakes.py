@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..runs import Result
 from .blocks import Block, Columns, Details, Figure, Section, Table, Thumbnail, Thumbnails
 from .confusion_figure import confusion
 from .headline import best_method
+from .lead import lead_of
 from .source import Source, method_phrase
 from .text import DASH, count, percent, shorten, visible
 
@@ -15,6 +18,7 @@ __all__ = ["mistakes_section"]
 
 _MOST_PAIRS = 12
 _MOST_THUMBNAILS = 24
+_MOST_OPEN = 25
 
 
 def mistakes_section(source: Source, record: Result) -> Section:
@@ -29,23 +33,24 @@ def mistakes_section(source: Source, record: Result) -> Section:
         best = best_method(record)
         who = method_phrase(best, record.methods[best]) if best else "the network"
         lead = f"{who[0].upper()}{who[1:]} gets {count(wrong)} of {count(matrix.sum())} test images wrong."
-        blocks += _matrix(matrix, names)
+        ends = record.recall_intervals
+        table = _classes(matrix, names, ends if len(ends) == len(matrix) else [None] * len(matrix))
+        blocks.append(_matrix(matrix, names))
+        plain = lead_of(record).balanced and len(matrix) <= _MOST_OPEN
+        blocks.append(table if plain else Details(f"All {len(matrix)} classes", [table]))
     if pictures := _thumbnails(source, record):
         blocks.append(Thumbnails(pictures))
     return Section("Mistakes", blocks, lead)
 
 
-def _matrix(matrix: np.ndarray, names: list[str]) -> list[Block]:
+def _matrix(matrix: np.ndarray, names: list[str]) -> Block:
     num_classes = len(matrix)
     text = "Confusion matrix of the test images: rows are the true class; darker is a larger share of the row."
     figure = Figure(
         confusion(matrix, names), text, f"Confusion matrix of {num_classes} classes; the pairs stand beside it."
     )
     pairs = _pairs(matrix, names)
-    return [
-        Columns([figure, pairs] if pairs.rows else [figure]),
-        Details(f"All {num_classes} classes", [_classes(matrix, names)]),
-    ]
+    return Columns([figure, pairs] if pairs.rows else [figure])
 
 
 def _pairs(matrix: np.ndarray, names: list[str]) -> Table:
@@ -70,7 +75,7 @@ def _short(name: str) -> str:
     return shorten(visible(name), 36)
 
 
-def _classes(matrix: np.ndarray, names: list[str]) -> Table:
+def _classes(matrix: np.ndarray, names: list[str], intervals: Sequence[tuple[float, float] | None]) -> Table:
     sums, taken = matrix.sum(axis=1), matrix.sum(axis=0)
     body = []
     recall = np.divide(np.diag(matrix), sums, out=np.full(len(matrix), np.nan), where=sums > 0)
@@ -82,17 +87,19 @@ def _classes(matrix: np.ndarray, names: list[str]) -> Table:
                 names[i],
                 count(sums[i]),
                 percent(float(recall[i])),
+                f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}" if (ends := intervals[i]) else "",
                 percent(matrix[i, i] / taken[i]) if taken[i] else "",
                 names[int(others.argmax())] if others.any() else "",
             ]
         )
-    columns = ["Class", "Test images", "Recall", "Precision", "Most often taken for"]
+    columns = ["Class", "Test images", "Recall", "95\u00a0% interval", "Precision", "Most often taken for"]
     return Table(
         columns,
         body,
-        "Every class, the worst first. Recall: the share of its images that are found. "
+        "Every class, the worst first. Recall: the share of its images that are found, with its interval. "
         "Precision: how often the model is right when it names the class.",
-        frozenset({4}),
+        frozenset({5}),
+        stack=True,
     )
 
 

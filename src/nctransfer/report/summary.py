@@ -14,6 +14,7 @@ from .blocks import Block, Cell, Columns, Figure, Page, Section, Table
 from .figures import Group, seeds
 from .footnotes import Footnotes
 from .kinds import warnings_of
+from .lead import Lead, lead_of
 from .source import Source, method_name, method_phrase
 from .text import DASH, amount, count, duration, percent, points, significant, spread
 
@@ -25,27 +26,27 @@ Groups = dict[tuple[str, str], list[MethodSummary]]
 
 def summary_page(source: Source, record: Summary) -> Page:
     """The page of a folder of runs."""
-    runs = record.runs
+    runs, lead = record.runs, lead_of(record)
     groups = _groups(runs)
     models = list(dict.fromkeys(run.model for run in runs))
     blocks: list[Block] = []
     drawn = [
         Group(
             method_name(method, rows[0]),
-            [row.test_accuracy for row in rows],
+            [lead.value(row) for row in rows],
             rows[0].mark,
             heading=model if len(models) > 1 else "",
         )
         for (model, method), rows in groups.items()
     ]
-    if drawing := seeds(drawn):
-        alt = "Dots of test accuracy, one for each run, and a bar at each mean, by method."
-        blocks.append(Columns([Figure(drawing, "Test accuracy of every run; the bar is the mean.", alt)]))
+    if drawing := seeds(drawn, lead.phrase):
+        alt = f"Dots of {lead.phrase}, one for each run, and a bar at each mean, by method."
+        blocks.append(Columns([Figure(drawing, f"{lead.title} of every run; the bar is the mean.", alt)]))
     if groups:
-        blocks.append(_table(groups, models))
+        blocks.append(_table(groups, models, lead))
     sections = [
         Section("Methods side by side", blocks),
-        _runs_section(source, runs),
+        _runs_section(source, runs, lead),
         conditions_section(source, title="How these runs were made"),
         glossary_section(),
     ]
@@ -54,7 +55,7 @@ def summary_page(source: Source, record: Summary) -> Page:
     return Page(
         title=kicker,
         kicker=kicker,
-        headline=_headline(runs, groups),
+        headline=_headline(runs, groups, lead),
         sections=[section for section in sections if section.blocks],
         warnings=warnings_of(source),
         footer="Made by nctransfer from the files of the runs' folders.",
@@ -89,31 +90,35 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _table(groups: Groups, models: list[str]) -> Table:
+def _table(groups: Groups, models: list[str], lead: Lead) -> Table:
     best = _winner(groups)
     notes = Footnotes()
     body: list[list[Cell | str]] = []
     for key, rows in groups.items():
+        plain = spread((row.test_accuracy for row in rows), 100)
+        even = spread((row.balanced_accuracy for row in rows), 100)
+        f1 = spread((row.macro_f1 for row in rows), 100)
+        first, *others = (even, f1, plain) if lead.balanced else (plain, even, f1)
         why = next((row.reason("nc1_after") for row in rows if row.nc1_after is None), None)
         body.append(
             [
                 *([Cell(key[0], strong=key == best)] if len(models) > 1 else []),
                 Cell(method_name(key[1], rows[0]), strong=key == best),
                 count(len(rows)),
-                Cell(spread((row.test_accuracy for row in rows), 100), strong=key == best),
-                spread((row.balanced_accuracy for row in rows), 100),
+                Cell(first, strong=key == best),
+                *others,
                 spread((row.val_accuracy for row in rows), 100),
                 amount(_mean([row.tuned_parameters for row in rows])),
                 duration(_mean([row.seconds for row in rows])),
                 notes.cell(_nc1([row.nc1_after for row in rows if row.nc1_after is not None]), why),
             ]
         )
+    tested = ["Test accuracy (%)", "Balanced accuracy (%)", "Macro F1 (%)"]
     columns = [
         *(["Network"] if len(models) > 1 else []),
         "Method",
         "Runs",
-        "Test accuracy (%)",
-        "Balanced accuracy (%)",
+        *(tested[1:] + tested[:1] if lead.balanced else tested),
         "Validation accuracy (%)",
         "Tuned parameters",
         "Time",
@@ -144,7 +149,7 @@ def _winner(groups: Groups) -> tuple[str, str] | None:
     return max(scored, key=lambda key: scored[key]) if scored else next(iter(groups), None)
 
 
-def _headline(runs: Sequence[SummaryRun], groups: Groups) -> str:
+def _headline(runs: Sequence[SummaryRun], groups: Groups, lead: Lead) -> str:
     best = _winner(groups)
     if best is None:
         return _probed(runs)
@@ -152,13 +157,14 @@ def _headline(runs: Sequence[SummaryRun], groups: Groups) -> str:
     rows = groups[best]
     phrase = method_phrase(method, rows[0])
     text = f"{phrase[:1].upper()}{phrase[1:]}{f' of {model}' if model else ''} reaches "
-    text += f"{spread((row.test_accuracy for row in rows), 100)}\u00a0% on the test images"
+    which = " balanced accuracy" if lead.balanced else ""
+    text += f"{spread((lead.value(row) for row in rows), 100)}\u00a0%{which} on the test images"
     if len(rows) > 1:
         text += f" (mean ± standard deviation over {len(rows)} runs)"
     if method == _BASELINE:
         return text + ("; no other method did better on held-out images." if len(groups) > 1 else ".")
     pairs = [
-        (row.test_accuracy, probe.test_accuracy)
+        (lead.value(row), lead.value(probe))
         for run in runs
         if run.model == model and (row := run.methods.get(method)) and (probe := run.methods.get(_BASELINE))
     ]
@@ -189,7 +195,7 @@ def _probed(runs: Sequence[SummaryRun]) -> str:
     )
 
 
-def _runs_section(source: Source, runs: Sequence[SummaryRun]) -> Section:
+def _runs_section(source: Source, runs: Sequence[SummaryRun], lead: Lead) -> Section:
     notes = Footnotes()
     body: list[list[Cell | str]] = []
     for run in runs:
@@ -207,11 +213,11 @@ def _runs_section(source: Source, runs: Sequence[SummaryRun]) -> Section:
                 "" if run.seed is None else str(run.seed),
                 method_name(run.best_method or "", row),
                 (row.unit if row else None) or "",
-                percent(row.test_accuracy if row else None),
+                percent(lead.value(row) if row else None),
                 notes.cell(nc1, last.notes.get("nc1") if last else None),
             ]
         )
-    columns = ["Run", "Network", "Seed", "Best method", "Unit", "Test accuracy", "Penultimate NC1 before tuning"]
+    columns = ["Run", "Network", "Seed", "Best method", "Unit", lead.title, "Penultimate NC1 before tuning"]
     caption = "Every run, with its own page"
     table = Table(columns, body, caption, frozenset({1, 3, 4}), stack=True, notes=notes.lines)
     return Section("Every run", [table] if body else [])

@@ -228,6 +228,16 @@ class Dataset(Record):
     class_names: tuple[Text, ...] = Field(description="K names, in the order of the labels")
     report: DataReport = Field(description="what was found out about the data")
 
+    @property
+    def imbalance(self) -> float | None:
+        """Images of the largest class over those of the smallest that has any, all splits together; None where not counted."""
+        sizes: dict[str, int] = {}
+        for split in self.report.counts.values():
+            for name, images in split.items():
+                sizes[name] = sizes.get(name, 0) + (images or 0)
+        known = [size for size in sizes.values() if size > 0]
+        return max(known) / min(known) if known else None
+
 
 class Preprocessing(Record):
     """How images become the network's input."""

@@ -147,6 +147,7 @@ class SummaryRun(Record):
     seed: Whole | None = Field(description="its seed")
     dataset: Text = Field(default="", description="the data set's name")
     splits: SplitSizes = Field(default=SplitSizes(), description="images of each split")
+    imbalance: Number = Field(default=None, description="images of the largest class over those of the smallest")
     best_method: Text | None = Field(default=None, description="the entry of `methods` that it hands over")
     methods: dict[Text, MethodSummary] = Field(default={}, description="by name: every method")
     layers: tuple[LayerRow, ...] = Field(default=(), description="every measured layer")

@@ -227,6 +227,9 @@ class MethodSummary(Record):
     test_accuracy: Number = Field(description="fraction of the test images that it gets right")
     test_accuracy_interval: Interval | None = Field(description="95 % interval of the test accuracy")
     balanced_accuracy: Number = Field(description="test accuracy averaged over classes")
+    balanced_accuracy_interval: Interval | None = Field(
+        default=None, description="95 % interval of the balanced accuracy"
+    )
     macro_f1: Number = Field(default=None, description="F1 on the test images averaged over classes")
     val_accuracy: Number = Field(description="validation accuracy of what was kept")
     val_score: Number = Field(

@@ -85,6 +85,7 @@ def _entry(name: str, job: TransferSettings, result: Result) -> SummaryRun:
         seed=job.seed,
         dataset=result.dataset.name,
         splits=result.splits,
+        imbalance=result.dataset.imbalance,
         best_method=result.best_method,
         methods={method: row.summary() for method, row in result.methods.items()},
         layers=result.layers,

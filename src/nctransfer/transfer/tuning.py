@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..engine import Batches
-from ..probes import accuracy_interval, balanced_accuracy, macro_f1
+from ..probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval, macro_f1
 from ..runs import LayerAfter, LayerRow, MethodRow, PlanePicture, TuningEpoch
 from .calibrating import Held, judge_calibration
 from .choose import Choice, validation_accuracy, validation_logits
@@ -199,6 +199,7 @@ def evaluate_method(
         test_accuracy=correct / len(labels),
         test_accuracy_interval=accuracy_interval(correct, len(labels)),
         balanced_accuracy=balanced_accuracy(predicted, labels),
+        balanced_accuracy_interval=balanced_accuracy_interval(predicted, labels),
         macro_f1=macro_f1(predicted, labels),
         val_accuracy=outcome.val_accuracy,
         tuned_parameters=tuned,
