@@ -79,6 +79,35 @@ def test_a_ranking_from_end_to_end(files, tmp_path):
         assert words in page
 
 
+def test_a_run_that_stands_there_is_continued_by_resume_alone(files, tmp_path):
+    models = [files("narrow", 0.25), files("wider", 0.5)]
+    first = rank(striped(60), models, out=tmp_path / "a", **COMMON)
+    with pytest.raises(UsageError, match="--resume"):
+        rank(striped(60), models, out=tmp_path / "a", **COMMON)
+    with pytest.raises(UsageError, match="other settings: seed"):
+        rank(striped(60), models, out=tmp_path / "a", resume=True, seed=1, **COMMON)
+    again = rank(striped(60), models, out=tmp_path / "a", resume=True, **COMMON)
+    assert again.record.cost.features == "warm"
+    assert [row.columns for row in again.rows] == [row.columns for row in first.rows]
+
+
+def test_a_dry_run_names_who_would_be_ranked_and_writes_nothing(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    models = ",".join([files("narrow", 0.25), files("broken", 0.5, arch="mlp")])
+    words = ["--image-size", "16", "--limit", "60", "--device", "cpu", "--validate", "1", "--budget", "30s"]
+    with pytest.raises(SystemExit) as left:
+        main(["rank", "digits", "--models", models, *words, "--dry-run"])
+    said = capsys.readouterr().out
+    assert left.value.code == 0
+    assert "digits, 60 training and validation images" in said
+    assert "narrow: 0.02 M parameters" in said
+    assert "broken: would be dropped:" in said
+    assert "budget: 30 s" in said
+    assert "then 2 networks tuned (full)" in said
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "cache").exists()
+
+
 def test_columns_are_the_functions_of_the_other_rooms(files):
     bundle = striped()
     row = rank(bundle, [files("narrow", 0.25)], **COMMON).rows[0]

@@ -10,21 +10,28 @@ from rich.table import Table
 
 from ..engine import StopRequest
 from ..errors import UsageError
-from ..ranking import RankResult, auto_ranked, find_candidates, rank_settings, run_rank
+from ..ranking import RankResult, auto_ranked, find_candidates, plan_ranking, rank_settings, run_rank
 from ..runs import RankValue
 from ..transfer import settings_from
 from .launch import last_part, print_result
 from .progress import TerminalWatch
 
-__all__ = ["auto_of_best", "print_ranking", "run_ranking"]
+__all__ = ["auto_of_best", "print_plan", "print_ranking", "run_ranking"]
 
 _SHOWN = ("probe", "deep", "nc1_calibrated", "log_me", "known")
 
 
-def run_ranking(sources: list[dict[str, Any]], folder: Path, *, overwrite: bool) -> RankResult:
+def run_ranking(sources: list[dict[str, Any]], folder: Path, *, resume: bool, overwrite: bool) -> RankResult:
     """Rank as the sources of settings say."""
     settings = rank_settings(*sources, where="the command line")
-    return run_rank(settings, folder, overwrite=overwrite, watch=TerminalWatch())
+    with StopRequest() as stop, stop.at_once():
+        return run_rank(settings, folder, resume=resume, overwrite=overwrite, watch=TerminalWatch())
+
+
+def print_plan(sources: list[dict[str, Any]]) -> None:
+    """What a ranking would do."""
+    plan = plan_ranking(rank_settings(*sources, where="the command line"))
+    Console(soft_wrap=True).print(plan.text(), markup=False, highlight=False)
 
 
 def auto_of_best(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .agreement import regret, weighted_tau
     from .api import auto_ranked, rank
     from .candidates import Candidate, find_candidates
+    from .plan import plan_ranking
     from .result import RankResult
     from .run import run_rank
     from .settings import RankSettings, rank_settings, seconds_of
@@ -25,6 +26,7 @@ __all__ = lazy_front(
         "agreement": ["regret", "weighted_tau"],
         "api": ["auto_ranked", "rank"],
         "candidates": ["Candidate", "find_candidates"],
+        "plan": ["plan_ranking"],
         "result": ["RankResult"],
         "run": ["run_rank"],
         "settings": ["RankSettings", "rank_settings", "seconds_of"],

@@ -30,6 +30,7 @@ def rank(
     models: str | Sequence[str],
     *,
     out: str | Path | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
     **settings: Any,
@@ -40,6 +41,7 @@ def rank(
         data: As for :func:`nctransfer.auto`.
         models: Names, patterns, run folders or weights files; a string with commas, or a sequence.
         out: The run folder; None writes nothing.
+        resume: Continue the run in ``out``.
         overwrite: Replace a run that stands there.
         watch: Receives progress; silent by default.
         settings: Fields of ``RankSettings``: ``limit``, ``image_size``, ``budget`` (``"10m"``), ``known``, ``top`` and others.
@@ -61,7 +63,12 @@ def rank(
     if settings.get("top") and out is None:
         raise UsageError("validating tunes networks and needs a folder", where="out", remedy="pass out=...")
     return run_rank(
-        rank_settings(settings, named, where="nctransfer.rank"), out, bundle=bundle, overwrite=overwrite, watch=watch
+        rank_settings(settings, named, where="nctransfer.rank"),
+        out,
+        bundle=bundle,
+        resume=resume,
+        overwrite=overwrite,
+        watch=watch,
     )
 
 

@@ -28,6 +28,7 @@ from .settings import RankSettings
 __all__ = ["Looked", "Looker"]
 
 _BATCH = 256
+_FEW = 32
 
 
 @dataclasses.dataclass
@@ -142,6 +143,21 @@ class Looker:
         rows = self.rows(len(looked.correct))
         features, _, _ = self._features(network, rows, looked.name)
         return features, torch.from_numpy(self.labels[rows])
+
+    def forward_seconds(self, candidate: Candidate) -> tuple[float, int]:
+        """Seconds of an image's forward pass, measured on a few images, and the backbone's parameters.
+
+        Raises:
+            NCTransferError: it cannot be loaded or gives no usable features.
+        """
+        network = candidate.load(self.settings.image_size)
+        network.to(self.runtime.device).eval()
+        rows = np.sort(self.order[self.order < len(self.bundle.train)][:_FEW])
+        loader = PixelLoader(_subset(self.bundle.train, rows), _preprocess(network, self.settings.fit), batch_size=_FEW)
+        extract_features(network, loader, self.runtime)  # decodes and prepares
+        started = time.perf_counter()
+        extract_features(network, loader, self.runtime)
+        return (time.perf_counter() - started) / len(rows), int(network.describe()["total_parameters"])
 
     def compare(self, looked: Mapping[str, Looked]) -> None:
         """Fill in what only several candidates on the same images have: NCTI."""

@@ -48,6 +48,7 @@ def run_rank(
     out: str | Path | None,
     *,
     bundle: DataBundle | None = None,
+    resume: bool = False,
     overwrite: bool = False,
     watch: Watch | None = None,
 ) -> RankResult:
@@ -57,6 +58,7 @@ def run_rank(
         settings: What to rank and on what.
         out: The run folder.
         bundle: Data as an object, in place of that which the settings name.
+        resume: Continue the run in ``out``: features that are on disk are not computed again, tuning goes on where it was.
         overwrite: Replace a run that stands in ``out``.
         watch: Receives progress.
 
@@ -74,7 +76,10 @@ def run_rank(
         with progress_shown_by(watch.detail):
             return RankResult(_rank(settings, bundle, runtime, watch, candidates, known, notes, started, None), None)
     config = {"verb": "rank", **settings.model_dump()}
-    with RunFolder.create(out, config=config, overwrite=overwrite) as folder, progress_shown_by(watch.detail):
+    with (
+        RunFolder.create(out, config=config, resume=resume, overwrite=overwrite) as folder,
+        progress_shown_by(watch.detail),
+    ):
         record = _rank(settings, bundle, runtime, watch, candidates, known, notes, started, folder.path)
         folder.write_result(record)
         from ..report import write_report

@@ -59,7 +59,7 @@ def validate_order(
 
 def _tuned(candidate: Candidate, settings: RankSettings, bundle: DataBundle, folder: Path, watch: Watch) -> Result:
     asked = settings.as_transfer(candidate.source, weights=candidate.weights, arch=candidate.arch)
-    run_transfer("auto", asked, folder, bundle=bundle, watch=watch)
+    run_transfer("auto", asked, folder, bundle=bundle, resume=folder.exists(), watch=watch)
     record = load_run(folder)
     assert isinstance(record, Result)
     return record
