@@ -258,13 +258,9 @@ class TunedNetwork(nn.Module):
 
     def tuned_state(self) -> dict[str, Tensor]:
         """Copies of every parameter and buffer that training can change: enough to return to this moment."""
-        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad} | self.moving_buffers()
         state: dict[str, Any] = self.state_dict()
-        return {
-            name: value.detach().clone()
-            for name, value in state.items()
-            if name in names or name in self.moving_buffers()
-        }
+        return {name: value.detach().clone() for name, value in state.items() if name in names}
 
     def moving_buffers(self) -> set[str]:
         """Names of the buffers that change while the method trains: those of the skip connection and of moving BatchNorms."""
