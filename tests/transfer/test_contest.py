@@ -1,4 +1,4 @@
-"""A tuned network that the validation images cannot tell from a probe is judged on further folds."""
+"""Methods that the validation images cannot tell apart are judged on further folds."""
 
 import copy
 import dataclasses
@@ -9,12 +9,14 @@ import torch
 
 from nctransfer.models import load_network
 from nctransfer.probes import fit_head
+from nctransfer.transfer.again import train_again
 from nctransfer.transfer.choose import Choice
 from nctransfer.transfer.contest import decide, fold_bench
 from nctransfer.transfer.desk import Desk
 from nctransfer.transfer.features import measure_features
 from nctransfer.transfer.methods import find_method
 from nctransfer.transfer.settings import settings_from
+from nctransfer.transfer.start import Start
 from nctransfer.transfer.tuning import evaluate_method, fit_probe, train_method
 from nctransfer.transfer.workbench import Workbench
 
@@ -121,7 +123,7 @@ def test_further_folds_are_trained_until_the_two_are_told_apart(bench, finished,
 
 @pytest.mark.parametrize(
     ("wins", "losses", "errors", "more", "winner"),
-    [(0, 0, 10, True, "deep"), (12, 0, 10, True, "full"), (2, 1, 10, False, "deep"), (2, 1, 0, True, "deep")],
+    [(12, 0, 10, True, "full"), (0, 12, 10, True, "deep"), (2, 1, 10, False, "deep"), (2, 1, 0, True, "deep")],
 )
 def test_no_fold_is_trained_where_the_choice_is_clear_or_none_is_wanted(
     bench, finished, tmp_path, wins, losses, errors, more, winner
@@ -135,3 +137,99 @@ def test_no_fold_is_trained_where_the_choice_is_clear_or_none_is_wanted(
         assert not [number for number in range(5) if f"fold/full/{number}" in desk.ledger]
     assert verdict.name == winner
     assert finished["full"].row.out_of_fold_accuracy is None
+
+
+def desk_of(folder):
+    """A new run folder for the settings that all benches here share."""
+    return Desk(folder / "run", {"verb": "auto", **settings_from(ASKED).model_dump()}, False, False)
+
+
+def folds_in(desk):
+    """The folds that were trained, as the ledger has them."""
+    return sorted(desk.ledger.entries("fold/"))
+
+
+@pytest.fixture
+def three(bench, finished):
+    """Layer fine-tuning beside the two: a twin of the full one in what is held out, trained at a block of its own."""
+    row = finished["full"].row.model_copy(update={"unit": "layer3.0", "phrase": "layer fine-tuning"})
+    model = bench.start.fresh(find_method("layer"), "layer3.0")
+    return {**finished, "layer": dataclasses.replace(finished["full"], model=model, row=row)}
+
+
+def test_tuned_networks_that_cannot_be_told_apart_are_trained_on_the_same_folds(bench, three, tmp_path):
+    let_full_lead(bench, three, 12, 0)
+    three["layer"].held = three["full"].held.clone()
+    with desk_of(tmp_path) as desk:
+        verdict = decide(bench, desk, three)
+        folds = folds_in(desk)
+    assert verdict.name in ("full", "layer")
+    assert {"fold/full/1", "fold/layer/1"} <= set(folds)
+    # A contest of two ends for both at once, so each was judged on what the other was judged on.
+    assert torch.equal(three["full"].held >= 0, three["layer"].held >= 0)
+    rates = {name: three[name].row.out_of_fold_accuracy for name in ("full", "layer")}
+    assert rates[verdict.name] == max(rates.values())
+    loser = "layer fine-tuning" if verdict.name == "full" else "full fine-tuning"
+    assert verdict.why.startswith("It was best on held-out images: ")
+    assert (f"{loser.capitalize()} cannot be told from it" in verdict.why) == (len(folds) == 8)
+
+
+def test_a_tuned_network_just_behind_a_probe_is_given_further_folds(bench, finished, tmp_path):
+    let_full_lead(bench, finished, 1, 2)
+    with desk_of(tmp_path) as desk:
+        decide(bench, desk, finished)
+        assert folds_in(desk)
+
+
+def test_folds_cost_no_more_than_thirty_passes_of_full_fine_tuning(bench, finished, tmp_path):
+    let_full_lead(bench, finished, 0, 0)
+    asked = copy.copy(bench)
+    asked.epochs = 5_000 // len(bench.bundle.train)  # 30 passes over 400 images, as many as count at least, are 12,000
+    with desk_of(tmp_path) as desk:
+        for number in range(1, 5):
+            rows = bench.probing.folds == number
+            said = {"classes": finished["deep"].held[rows].tolist(), "losses": [0.1] * int(rows.sum())}
+            desk.ledger.once(f"fold/full/{number}", lambda said=said: said)
+        decide(asked, desk, finished)
+    held = finished["full"].held >= 0
+    used = [number for number in range(1, 5) if bool(held[bench.probing.folds == number].all())]
+    assert used == [1, 2]
+
+
+def _full_while_training(module, arguments, output):
+    if torch.is_grad_enabled() and module.training:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+@pytest.fixture
+def crowded(bench):
+    """The same ground, where every further training runs out of memory."""
+    found = copy.copy(bench)
+    found.notes = []
+    found.network = copy.deepcopy(bench.network)
+    found.network.encoder.register_forward_hook(_full_while_training)
+    features = {"train": bench.train_features, "validation": bench.validation_features}
+    found.start = Start(found.network, found.inputs, features=features.__getitem__, probing=lambda: bench.probing)
+    return found
+
+
+def test_a_fold_that_runs_out_of_memory_is_left_out_and_said(crowded, finished, tmp_path):
+    let_full_lead(crowded, finished, 2, 1)
+    with desk_of(tmp_path) as desk:
+        verdict = decide(crowded, desk, finished)
+        assert folds_in(desk) == []
+    assert verdict.name == "deep"
+    (note,) = crowded.notes
+    assert note.startswith("fold 2 of 5 of full fine-tuning is left out, and so are those after it: out of memory")
+    assert finished["full"].row.out_of_fold_accuracy is None
+
+
+def test_a_last_training_that_runs_out_of_memory_leaves_the_first_one(crowded, finished, tmp_path):
+    full = finished["full"]
+    assert sum(full.row.mixture.values()) > 0
+    with desk_of(tmp_path) as desk:
+        kept = train_again(crowded, desk, "full", full, crowded)
+        assert "again/full" not in desk.ledger
+    assert kept.model is full.model
+    (note,) = crowded.notes
+    assert note.startswith("training the winner again with the validation images is left out: out of memory")

@@ -6,6 +6,7 @@ from ..runs import LayerRow
 from .calibrating import Held
 from .choose import Choice
 from .desk import Desk, keep_method, reload_method
+from .setbacks import recover, setback
 from .tuning import Tuned, evaluate_method, evaluation_images, train_method
 from .workbench import Workbench
 
@@ -36,7 +37,7 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
     row = tuned.row
     weights = {rate: float(weight or 0.0) for rate, weight in row.mixture.items()}
     if not tuned.model.method.changes_features or sum(weights.values()) <= 0.0 or not bench.can_join:
-        return Tuned(**{**vars(tuned), "row": row.model_copy(update={"why": ""})})
+        return _as_it_was(tuned)
     path = desk.checkpoints / f"{name}-again.safetensors"
     choice = Choice(row.unit, row.learning_rate, "", tuple(map(float, weights)))
     bench.stop.raise_if_noted()
@@ -50,9 +51,22 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
         return (row.seconds or 0.0) * share * num / num_train + rest
 
     if not bench.pace.allows(f"again/{name}", "training the winner again with the validation images", needed):
-        return Tuned(**{**vars(tuned), "row": row.model_copy(update={"why": ""})})
-    model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=weights, ends=desk.ends)
-    found = evaluate_method(bench, model, choice, outcome, before, Held(tuned.held, row.calibration, tuned.held_losses))
+        return _as_it_was(tuned)
+    failed = ""
+    try:
+        model, outcome = train_method(bench, name, choice, keeping=desk.keeping, again=weights, ends=desk.ends)
+        held = Held(tuned.held, row.calibration, tuned.held_losses)
+        found = evaluate_method(bench, model, choice, outcome, before, held)
+    except Exception as error:
+        reason = setback(error)
+        if reason is None or bench.runtime.world_size > 1:
+            raise
+        failed = reason
+    if failed:
+        recover(bench.runtime)
+        desk.done()
+        bench.warn([f"training the winner again with the validation images is left out: {failed}"])
+        return _as_it_was(tuned)
     update = {field: getattr(row, field) for field in _KEPT}
     note = f"after training again on all {num} training and validation images; {row.test_accuracy:.1%} before"
     why = f"It was then trained again on all {num} training and validation images."
@@ -63,3 +77,7 @@ def train_again(bench: Workbench, desk: Desk, name: str, tuned: Tuned, before: L
         f"{model.method.title}, trained again on {num} images: {found.row.test_accuracy:.1%} on test images"
     )
     return found
+
+
+def _as_it_was(tuned: Tuned) -> Tuned:
+    return Tuned(**{**vars(tuned), "row": tuned.row.model_copy(update={"why": ""})})

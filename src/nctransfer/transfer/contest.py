@@ -1,9 +1,10 @@
-"""A tuned network against the probe that is cheaper, judged on further folds where the validation images cannot tell them apart.
+"""Methods that held-out images cannot tell apart, judged on further folds until they can.
 
 The probes are cross-validated: every training and validation image judges them. A tuned network is judged on the validation
-images alone, a fifth of that, and a standard error of three points hides what tuning is worth. So where the most accurate method
-is a tuned one and a probe lies within one standard error of it, the tuned one is trained on further folds, one at a time, until
-the two are told apart or no fold is left. A probe that errs on fewer than 4 % leaves too little to be won.
+images alone, a fifth of that, and a standard error of three points hides what tuning is worth, and which tuning. So where the
+most accurate method is within one standard error of others, a probe or tuned networks, the tuned ones among them (three at
+most) are trained on further folds, one fold at a time, and leave the contest as they fall behind by more than that. A probe
+that errs on fewer than 4 % leaves too little to be won, and the folds cost no more than 30 passes of full fine-tuning.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ from .features import LayerFeatures
 from .inputs import Inputs
 from .probing import FOLDS, Probing
 from .recipe import leaves_little
+from .setbacks import recover, setback
 from .start import Start
 from .tuning import Tuned, train_method
-from .winner import Candidate, Verdict, pick_winner
+from .winner import Candidate, Verdict, close_to_best, pick_winner
 from .workbench import Workbench
 
 __all__ = ["candidates_of", "decide", "fold_bench"]
+
+_MOST_TUNED = 3
+_PASSES, _FEW = 30, 400
+"""What all folds may cost together: passes of full fine-tuning over the training images, of which at least so many count."""
 
 
 def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
@@ -38,39 +44,95 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
     Args:
         bench: Data, network, device.
         desk: Keeps each fold's predictions.
-        finished: The methods by name; ``held`` and the row of the one that is trained again are updated.
+        finished: The methods by name; ``held`` and the rows of those that are trained again are updated.
     """
     verdict = _pick(bench, finished)
     _score(bench, finished)
-    probe, tuned = verdict.name, verdict.best
-    if (
-        probe == tuned
-        or not bench.settings.more_folds
-        or not bench.can_join
-        or finished[probe].model.method.changes_features
-        or not finished[tuned].model.method.changes_features
-        or leaves_little(_error(bench, finished[probe]))
-    ):
-        return verdict
-    pair = {probe: finished[probe], tuned: finished[tuned]}
+    field = _field(bench, finished)
+    trained: set[str] = set()
+    spent = 0.0
     for number in range(1, FOLDS):
-        one = (finished[tuned].row.seconds or 0.0) / max(1, len(finished[tuned].row.mixture))
-        what = f"fold {number + 1} of {FOLDS} of {finished[tuned].row.phrase}"
-        if not bench.pace.allows(f"fold/{tuned}/{number}", what, lambda: one):  # noqa: B023
+        tuned = [name for name, one in field.items() if one.model.method.changes_features]
+        cost = sum(field[name].model.method.step_share for name in tuned) * bench.epochs
+        if len(field) < 2 or not tuned or (spent + cost) * len(bench.bundle.train) > _most(bench):
             break
-        held = bench.probing.folds == number
-        predicted = desk.ledger.once(f"fold/{tuned}/{number}", lambda: _predict(bench, desk, tuned, pair, number))  # noqa: B023
-        desk.done()
-        pair[tuned].held = pair[tuned].held.masked_scatter(held, torch.tensor(predicted["classes"]))
-        losses = pair[tuned].held_losses
-        if losses is not None:
-            more = torch.tensor(predicted["losses"], dtype=losses.dtype)
-            pair[tuned].held_losses = losses.masked_scatter(held, more)
-        verdict = _pick(bench, pair)
-        if verdict.name == verdict.best:
+        if not _allowed(bench, field, tuned, number):
             break
-    _note(bench, pair[tuned])
+        spent += cost
+        done = [name for name in tuned if _judge_on(bench, desk, name, field[name], number)]
+        trained.update(done)
+        verdict = _pick(bench, field)
+        if len(done) < len(tuned):
+            break
+        field = {name: field[name] for name in _close(bench, field)}
+    for name in trained:
+        _note(bench, finished[name])
+    others = [finished[name].row.phrase for name in field if name != verdict.name]
+    if verdict.name in field and others and finished[verdict.name].model.method.changes_features:
+        return dataclasses.replace(verdict, why=f"{verdict.why} {_apart(others)}".strip())
     return verdict
+
+
+def _field(bench: Workbench, finished: dict[str, Tuned]) -> dict[str, Tuned]:
+    """The methods that further folds are to tell apart: at most one probe and the most accurate tuned networks."""
+    if not bench.settings.more_folds or not bench.can_join:
+        return {}
+    probes = [one for one in finished.values() if not one.model.method.changes_features]
+    if any(leaves_little(_error(bench, one)) for one in probes):
+        return {}
+    close = _close(bench, finished)
+    tuned = [name for name in close if finished[name].model.method.changes_features][:_MOST_TUNED]
+    return {name: finished[name] for name in close if name in tuned or not finished[name].model.method.changes_features}
+
+
+def _close(bench: Workbench, among: dict[str, Tuned]) -> list[str]:
+    return close_to_best(candidates_of(bench, among), bench.settings.metric, _targets(bench).numpy())
+
+
+def _most(bench: Workbench) -> int:
+    """Images that may pass through training steps of full fine-tuning on all further folds together."""
+    return _PASSES * max(_FEW, len(bench.bundle.train))
+
+
+def _apart(others: list[str]) -> str:
+    listed = others[0] if len(others) == 1 else f"{', '.join(others[:-1])} and {others[-1]}"
+    return f"{listed[:1].upper()}{listed[1:]} cannot be told from it on these images."
+
+
+def _allowed(bench: Workbench, field: dict[str, Tuned], tuned: list[str], number: int) -> bool:
+    """Whether the budget has room for a fold of these methods."""
+
+    def needed() -> float:
+        return sum((field[name].row.seconds or 0.0) / max(1, len(field[name].row.mixture)) for name in tuned)
+
+    what = f"fold {number + 1} of {FOLDS} of {' and '.join(field[name].row.phrase for name in tuned)}"
+    return bench.pace.allows(f"fold/{number}", what, needed)
+
+
+def _judge_on(bench: Workbench, desk: Desk, name: str, tuned: Tuned, number: int) -> bool:
+    """Add what a training without a fold says of the fold's images; False, and said, where memory or the loss forbid it."""
+    failed = ""
+    try:
+        predicted = desk.ledger.once(f"fold/{name}/{number}", lambda: _predict(bench, desk, name, tuned, number))
+    except Exception as error:
+        reason = setback(error)
+        # Processes of one run fail apart; going on in some of them would leave the others waiting.
+        if reason is None or bench.runtime.world_size > 1:
+            raise
+        failed = reason
+    desk.done()
+    if failed:
+        recover(bench.runtime)
+        bench.warn(
+            [f"fold {number + 1} of {FOLDS} of {tuned.row.phrase} is left out, and so are those after it: {failed}"]
+        )
+        return False
+    held = bench.probing.folds == number
+    tuned.held = tuned.held.masked_scatter(held, torch.tensor(predicted["classes"]))
+    if tuned.held_losses is not None:
+        more = torch.tensor(predicted["losses"], dtype=tuned.held_losses.dtype)
+        tuned.held_losses = tuned.held_losses.masked_scatter(held, more)
+    return True
 
 
 def candidates_of(bench: Workbench, finished: dict[str, Tuned]) -> list[Candidate]:
@@ -150,9 +212,9 @@ class _FoldProbing(Probing):
         )
 
 
-def _predict(bench: Workbench, desk: Desk, name: str, pair: dict[str, Tuned], number: int) -> dict[str, list[Any]]:
+def _predict(bench: Workbench, desk: Desk, name: str, tuned: Tuned, number: int) -> dict[str, list[Any]]:
     """Classes and losses of a fold's images by a training that did not see them, at the settings and the mixture chosen."""
-    row = pair[name].row
+    row = tuned.row
     weights = {rate: float(weight or 0.0) for rate, weight in row.mixture.items()}
     # One training a fold: the rate that counts most stands for the mixture of two.
     main = max(weights, key=lambda rate: weights[rate])
@@ -165,10 +227,10 @@ def _predict(bench: Workbench, desk: Desk, name: str, pair: dict[str, Tuned], nu
         ends=desk.ends,
         weights={main: sum(weights.values())},
         label=f"{name}-fold-{number}",
-        title=f"{pair[name].model.method.title}, fold {number + 1} of {FOLDS}",
+        title=f"{tuned.model.method.title}, fold {number + 1} of {FOLDS}",
     )
     logits, labels = validation_logits(model, fold)
-    cooled = logits.double() / (pair[name].calibration["temperature"] or 1.0)
+    cooled = logits.double() / (tuned.calibration["temperature"] or 1.0)
     losses = functional.cross_entropy(cooled, labels, reduction="none")
     return {"classes": logits.argmax(1).tolist(), "losses": losses.tolist()}
 

@@ -12,7 +12,7 @@ import torch
 from ..errors import UsageError
 from ..probes import criterion_terms
 
-__all__ = ["Candidate", "Verdict", "pick_winner"]
+__all__ = ["Candidate", "Verdict", "close_to_best", "pick_winner"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +112,37 @@ def pick_winner(candidates: Sequence[Candidate], metric: str = "accuracy", label
     )
 
 
+def close_to_best(
+    candidates: Sequence[Candidate], metric: str = "accuracy", labels: np.ndarray | None = None
+) -> list[str]:
+    """The best probe and the tuned networks that are within one standard error of the best of them, the best first.
+
+    All are compared on the images that all of them were judged on.
+
+    Args:
+        candidates: As for `pick_winner`.
+        metric, labels: As for `pick_winner`.
+
+    Example:
+        >>> probe = Candidate("linear", "the linear probe", np.array([1.0, 0.0, 0.0, 1.0] * 10))
+        >>> full = Candidate("full", "full fine-tuning", np.array([1.0] * 39 + [0.0]), tuned=True)
+        >>> close_to_best([probe, full]), close_to_best([probe, dataclasses.replace(full, right=probe.right)])
+        (['full'], ['linear', 'full'])
+    """
+    probes, tuned = ([one for one in candidates if one.tuned is kind] for kind in (False, True))
+    group = [*([_round(probes, metric, labels).winner] if probes else []), *tuned]
+    common = _common(group)
+    terms = [candidate.terms(common, metric, labels) for candidate in group]
+    order = sorted(range(len(group)), key=lambda place: -_mean(terms[place]))
+    best = terms[order[0]]
+
+    def close(place: int) -> bool:
+        gap, error = _gap(best, terms[place])
+        return gap <= error
+
+    return [group[place].name for place in order if place == order[0] or close(place)]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Round:
     """A round's winner, its best member, the gap between the two with its standard error, and the images."""
@@ -131,12 +162,18 @@ def _round(group: Sequence[Candidate], metric: str, labels: np.ndarray | None) -
     top = max(range(len(group)), key=lambda place: _mean(terms[place]))  # of equals, the first: the cheapest
     best = group[top]
     for candidate, mine in zip(group, terms, strict=True):
-        difference = terms[top] - mine
-        gap = float(difference.mean()) if count else 0.0
-        error = float(difference.std()) / count**0.5 if count else 0.0
+        gap, error = _gap(terms[top], mine)
         if candidate is best or (gap <= error and not candidate.tuned):
             return _Round(candidate, best, gap, error, count)
     raise AssertionError("unreachable: the best is in its group")
+
+
+def _gap(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Mean of the paired difference, and its standard error."""
+    difference = best - other
+    return (
+        (float(difference.mean()), float(difference.std()) / len(difference) ** 0.5) if len(difference) else (0.0, 0.0)
+    )
 
 
 def _common(group: Sequence[Candidate]) -> np.ndarray:
