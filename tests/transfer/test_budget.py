@@ -6,6 +6,8 @@ import time
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nctransfer.engine import Runtime
 from nctransfer.errors import UsageError
@@ -73,6 +75,82 @@ def test_time_before_a_kill_counts(tmp_path):
     assert 70.0 <= again.elapsed < 75.0
     assert again.allows("a", "a step", lambda: 1e9), "a decision that was written down is followed"
     assert not again.allows("b", "another", lambda: 40.0)
+
+
+class Clock:
+    """Seconds that pass as a test says, on a core that others use ``busy`` times as much."""
+
+    def __init__(self, busy=0.0):
+        self.now, self.worked, self.busy = 0.0, 0.0, busy
+
+    def spend(self, seconds):
+        self.worked += seconds
+        self.now += seconds * (1.0 + self.busy)
+
+    def pace(self, budget):
+        return Pace(budget, Ledger(None), Runtime("cpu"), clock=lambda: self.now, work=lambda: self.worked)
+
+
+@settings(deadline=None)
+@given(
+    budget=st.floats(20.0, 3600.0),
+    steps=st.lists(st.floats(0.1, 600.0), min_size=1, max_size=30),
+    off=st.floats(0.3, 1.2),
+    busy=st.floats(0.0, 2.0),
+)
+def test_a_budget_is_exceeded_by_no_more_than_a_tenth(budget, steps, off, busy):
+    """Estimates that are up to a fifth too small, on a core that is shared; three seconds of work end the run."""
+    clock = Clock(busy)
+    pace = clock.pace(budget)
+    clock.spend(2.0)  # opening data and network, which no budget can leave out
+    taken = 0
+    for number, seconds in enumerate(steps):
+        estimated = seconds * (1.0 + busy)  # estimates are timed in the same run, at the same load
+        if pace.allows(str(number), "a step", lambda: estimated):  # noqa: B023
+            clock.spend(off * seconds)
+            taken += 1
+    clock.spend(3.0)
+    assert clock.now <= 1.1 * budget
+    if min(steps) * (1.0 + busy) * 1.1 + 15.0 <= budget:
+        assert taken, "time that is left is used"
+
+
+def test_more_time_is_kept_for_the_page_on_a_core_that_is_shared():
+    idle, shared, swamped = Clock(), Clock(busy=1.0), Clock(busy=30.0)
+    paces = [clock.pace(60.0) for clock in (idle, shared, swamped)]
+    for clock in (idle, shared, swamped):
+        clock.spend(5.0)
+    assert [pace.ending for pace in paces] == pytest.approx([3.0, 6.0, 9.0])
+
+
+def test_a_step_is_not_timed_where_even_its_least_does_not_fit():
+    clock = Clock()
+    pace = clock.pace(60.0)
+    assert (pace.has(56.9), pace.has(57.1)) == (True, False)
+    clock.spend(50.0)
+    assert (pace.has(6.9), pace.has(7.1)) == (True, False)
+    assert pace.decisions == []
+
+
+def test_a_run_with_time_for_one_probe_hands_over_the_best_that_it_measured(striped, tmp_path):
+    """The probe of an inner layer is the best of the single layers here, and no other method is granted any time."""
+    asked = {"methods": ["linear", "deep", "full"], "device": "cpu", "budget": "1h"}
+    whole = auto(striped, _network(), out=tmp_path / "whole", **asked)
+    (inner,) = (name for name in whole.methods if "@" in name)
+    layers = {row.name: row.probe_val_accuracy for row in whole.record.layers}
+    assert layers[inner.partition("@")[2]] == max(layers.values()) > layers["penultimate"]
+    folder = tmp_path / "short"
+    shutil.copytree(whole.folder, folder)
+    steps = json.loads((folder / "steps.json").read_text())
+    assert f"budget/{inner}" not in steps, "nobody asks whether there is time for it"
+    kept = {key: value for key, value in steps.items() if not key.startswith(("method/", "fold/", "again/", "picture"))}
+    for name in ("linear", "deep"):
+        kept[f"budget/{name}"] |= {"done": False, "needs": 5000.0}
+    (folder / "steps.json").write_text(json.dumps(kept))
+    short = auto(striped, _network(), out=folder, resume=True, **asked)
+    assert list(short.methods) == [short.best_method] == [inner]
+    assert set(short.record.left_out) == {"linear", "deep", "full"}
+    assert "needs about 5000 s" in short.record.left_out["linear"]
 
 
 def test_without_a_budget_no_clock_is_asked(monkeypatch):

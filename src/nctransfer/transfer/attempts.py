@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..runs import LayerRow
 from .choose import Choice, Chooser
 from .desk import Desk, keep_method, reload_method
-from .forecast import evaluation_seconds, rate_seconds, trials_seconds
+from .forecast import evaluation_seconds, least_seconds, rate_seconds, trials_seconds
 from .methods import TuningMethod, find_method
 from .setbacks import recover, setback
 from .tuning import Tuned, evaluate_method, fit_probe, train_method
@@ -30,10 +30,11 @@ def attempt(
     finished: dict[str, Tuned] = {}
     left_out: dict[str, str] = {}
     order = names if bench.pace.budget is None else _by_worth(names)
+    sure = order[0] if bench.settings.fits(find_method(order[0])) else None  # what a run cannot do without
     for place, name in enumerate(order):
         bench.pace.reserve *= place == 0
         try:
-            found = _method(bench, chooser, desk, name, unit, layers)
+            found = _method(bench, chooser, desk, name, unit, layers, sure=name == sure)
         except Exception as error:
             reason = setback(error)
             last = place == len(order) - 1 and not finished
@@ -60,26 +61,38 @@ def attempt(
 
 
 def _by_worth(names: list[str]) -> list[str]:
-    """Methods without tuning first, then the dearest, which usually gain most, so that cheaper methods get the rest.
+    """Probes first, and of these the one that held-out images like best; then the dearest methods, which usually gain most.
+
+    The probe of an inner layer is among the methods where its layer's is the best of all single layers, so that a run which
+    has time for one probe alone tests and hands over the best that it has measured.
 
     Example:
         >>> _by_worth(["linear", "deep", "layer", "scl", "full", "linear@a"])
-        ['linear', 'deep', 'linear@a', 'full', 'layer', 'scl']
+        ['linear@a', 'linear', 'deep', 'full', 'layer', 'scl']
     """
 
     def rank(name: str) -> tuple[bool, float]:
         method = find_method(name)
-        return method.changes_features, -method.step_share if method.changes_features else 0.0
+        if not method.changes_features:
+            return False, -1.0 if method.inner_layer else 0.0
+        return True, -method.step_share
 
     return sorted(names, key=rank)
 
 
 def _method(
-    bench: Workbench, chooser: Chooser, desk: Desk, name: str, unit: str | None, layers: list[LayerRow]
+    bench: Workbench,
+    chooser: Chooser,
+    desk: Desk,
+    name: str,
+    unit: str | None,
+    layers: list[LayerRow],
+    *,
+    sure: bool,
 ) -> Tuned | None:
     """Choose, train and test one method, or take it from the disk where that was done before; None where time is short."""
     method = find_method(name)
-    choice = _choose(bench, chooser, method, unit)
+    choice = chooser.choose(name, unit) if sure else _choose(bench, chooser, method, unit)
     if choice is None:
         return None
     path = desk.checkpoints / f"{name}.safetensors"
@@ -102,15 +115,12 @@ def _choose(bench: Workbench, chooser: Chooser, method: TuningMethod, unit: str 
     """Block and rates of a method; None where the budget has no room for it."""
     pace, phrase, unit = bench.pace, method.phrase or method.title, unit if method.needs_unit else None
     if bench.settings.fits(method):
-        # The probes of single layers are there already, and the plain one is what a run cannot do without.
-        if method.name == "linear":
-            return chooser.choose(method.name, unit)
-        if method.inner_layer is None:
+        if method.layered and method.inner_layer is None:
             allowed = _deep(bench)
-        else:
+        else:  # the probes of single layers are there already
             allowed = pace.allows(method.name, phrase, lambda: evaluation_seconds(bench, method))
         return chooser.choose(method.name, unit) if allowed else None
-    if not _deep(bench):  # where tuning starts
+    if not _deep(bench) or not _mirrors(bench):  # where tuning starts, and what it sees
         return None
     if (
         method.needs_unit
@@ -121,8 +131,11 @@ def _choose(bench: Workbench, chooser: Chooser, method: TuningMethod, unit: str 
     choice = chooser.choose(method.name, unit)
 
     def needed() -> float:
+        rest, least = evaluation_seconds(bench, method), least_seconds(bench, method)
+        if not pace.has(least + rest):  # timing real steps takes time itself
+            return least + rest
         pace.expected = rate_seconds(bench, method, choice.unit)
-        return pace.expected + evaluation_seconds(bench, method)
+        return pace.expected + rest
 
     return choice if pace.allows(method.name, phrase, needed) else None
 
@@ -133,6 +146,15 @@ def _deep(bench: Workbench) -> bool:
     return bench.pace.allows(
         method.name, method.phrase, lambda: bench.pace.probe_seconds / 2 + evaluation_seconds(bench, method)
     )
+
+
+def _mirrors(bench: Workbench) -> bool:
+    """Whether there is time to ask the validation images whether a mirror image keeps its class."""
+    if bench.pace.budget is None or bench.settings.augment != "auto":
+        return True
+    images = len(bench.bundle.validation) * bench.pace.seconds_per_image
+    probe = 2 * bench.pace.probe_seconds / max(1, len(bench.probing.layers))
+    return bench.pace.allows("mirrors", "asking whether mirror images keep their class", lambda: images + probe)
 
 
 def _say(watch: Watch, tuned: Tuned) -> None:

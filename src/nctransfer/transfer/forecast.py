@@ -15,9 +15,11 @@ from .methods import METHODS, TuningMethod
 from .tuning import evaluation_images
 from .workbench import Workbench
 
-__all__ = ["evaluation_seconds", "pass_seconds", "rate_seconds", "set_pace", "trials_seconds"]
+__all__ = ["evaluation_seconds", "least_seconds", "pass_seconds", "rate_seconds", "set_pace", "trials_seconds"]
 
 _BATCHES = 3
+_STEP_PASSES = 2.0
+"""What a training step takes at the very least, in forward passes of the whole network."""
 
 
 def set_pace(bench: Workbench) -> None:
@@ -36,7 +38,7 @@ def set_pace(bench: Workbench) -> None:
         pace.require(f"one pass over the {images:,} images", measured * images)
     stored = pace.ledger.once("budget/pass", lambda: {"spent": 0.0, "seconds_per_image": measured})
     pace.seconds_per_image = stored["seconds_per_image"]
-    pace.reserve = pace.seconds_per_image * (sizes["test"] + 3 * sizes["validation"])
+    pace.reserve = pace.seconds_per_image * sizes["test"]
 
 
 def pass_seconds(bench: Workbench) -> float:
@@ -65,6 +67,12 @@ def trials_seconds(bench: Workbench) -> float:
     epochs = min(TRIAL_EPOCHS, bench.epochs)
     passes = rows * (1 + 3 * epochs) + len(bench.bundle.validation) * (1 + epochs)
     return len(bench.units) * passes * bench.pace.seconds_per_image
+
+
+def least_seconds(bench: Workbench, method: TuningMethod) -> float:
+    """Less than a training at one rate can take, known without a single step."""
+    images = bench.epochs * len(bench.bundle.train)
+    return _STEP_PASSES * method.step_share * images * bench.pace.seconds_per_image
 
 
 def rate_seconds(bench: Workbench, method: TuningMethod, unit: str | None) -> float:

@@ -15,7 +15,8 @@ __all__ = ["Pace"]
 
 _MARGIN = 1.1
 _ENDING = 3.0
-"""Seconds kept for the page and the hand-over."""
+"""Seconds kept for the page and the hand-over, on an idle core."""
+_SLOWEST = 3.0
 
 _PREFIX = "budget/"
 
@@ -34,9 +35,11 @@ class Pace:
         seconds_per_image: Of a pass, measured at the beginning.
         pass_seconds: What the features of training and validation images took.
         probe_seconds: What the probes of all layers took.
-        reserve: Seconds kept for the plain probe, which is tested in any case, until it is.
+        reserve: Seconds kept for the probe that is tested in any case, until it is.
         expected: Seconds expected of one rate of the method in progress.
         error: How far estimates were off so far, a factor.
+        clock: Seconds from some moment on.
+        work: Seconds that this process has computed.
 
     Example:
         >>> pace = Pace(60.0, Ledger(None), Runtime("cpu"))
@@ -56,9 +59,11 @@ class Pace:
     reserve: float = 0.0
     expected: float = 0.0
     error: float = 1.0
+    clock: Callable[[], float] = lambda: time.perf_counter()
+    work: Callable[[], float] = lambda: time.process_time()
 
     def __post_init__(self) -> None:
-        self._began = time.perf_counter()
+        self._began, self._worked = self.clock(), self.work()
         self._decided: dict[str, Decision] = {}
         earlier = self.ledger.entries(_PREFIX).values()
         self._earlier = max((float(entry["spent"]) for entry in earlier), default=0.0)
@@ -71,7 +76,18 @@ class Pace:
     @property
     def elapsed(self) -> float:
         """Seconds spent so far, those before a kill included."""
-        return self._earlier + self.spent + time.perf_counter() - self._began
+        return self._earlier + self.spent + self.clock() - self._began
+
+    @property
+    def ending(self) -> float:
+        """Seconds kept for what comes after the last step; more on a core that is shared, where all takes longer."""
+        passed, worked = self.clock() - self._began, self.work() - self._worked
+        slowness = passed / worked if worked > 0 and passed > 1.0 else 1.0
+        return _ENDING * min(_SLOWEST, max(1.0, slowness))
+
+    def has(self, seconds: float) -> bool:
+        """Whether so many seconds are left at all; nothing is written down."""
+        return self.budget is None or self.elapsed + seconds + self.reserve + self.ending <= self.budget
 
     def allows(self, key: str, what: str, seconds: Callable[[], float]) -> bool:
         """Whether a step that takes about ``seconds`` is taken.
@@ -123,7 +139,7 @@ class Pace:
         Raises:
             UsageError: with the budget that is needed.
         """
-        needed = self.elapsed + seconds + _ENDING
+        needed = self.elapsed + seconds + self.ending
         if self.budget is not None and needed > self.budget:
             raise UsageError(
                 f"{self.budget:g} s are not enough for {what}, which takes until about {needed:.0f} s",
@@ -134,7 +150,7 @@ class Pace:
     def _decide(self, what: str, needs: float) -> dict[str, object]:
         assert self.budget is not None
         elapsed = self.elapsed
-        done = elapsed + needs + self.reserve + _ENDING <= self.budget
+        done = elapsed + needs + self.reserve + self.ending <= self.budget
         # Clocks differ, and all processes must take the same steps.
         (done,) = self.runtime.any(done and self.runtime.is_main)
         return {"what": what, "needs": needs, "spent": elapsed, "done": done}

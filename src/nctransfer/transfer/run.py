@@ -119,7 +119,7 @@ def run_transfer(
         outcome = _Outcome()
         if methods:
             chooser = Chooser(bench, ledger)
-            if any(not settings.fits(find_method(name)) for name in methods):
+            if settings.budget is None and any(not settings.fits(find_method(name)) for name in methods):
                 _ = bench.augmentation  # asked before the first method, so that its pass over the data is nobody's time
             names = [*methods, *_inner(bench, methods)] if kind == "auto" else methods
             finished, left_out = attempt(bench, chooser, desk, names, unit, layers)

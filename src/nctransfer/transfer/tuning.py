@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from ..engine import Batches
+from ..models import PENULTIMATE
 from ..probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval, macro_f1
 from ..runs import LayerAfter, LayerRow, MethodRow, PlanePicture, TuningEpoch
 from .calibrating import Held, judge_calibration
 from .choose import Choice, validation_accuracy, validation_logits
 from .cost import measure_cost
 from .evaluate import run_split
-from .features import measure_features
+from .features import LayerFeatures, measure_features
 from .fitting import Keeping, fit
 from .mechanism import split_mechanism
 from .methods import METHODS, TuningMethod
@@ -27,6 +28,8 @@ from .tuned import TunedNetwork
 from .workbench import Workbench
 
 __all__ = ["Tuned", "evaluate_method", "evaluation_images", "fit_probe", "train_method"]
+
+_ROWS = 256
 
 
 @dataclasses.dataclass
@@ -176,10 +179,7 @@ def evaluate_method(
     ``held`` is taken on the validation images where it is not given.
     """
     held = held or _held(bench, model)
-    with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
-        logits, labels, tested = run_split(
-            model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance
-        )
+    logits, labels, tested = _test(bench, model)
     after, picture = [before], None
     if model.method.changes_features:
         after, picture = _layers_after(bench, model, tested.penultimate)
@@ -227,9 +227,27 @@ def evaluate_method(
     )
 
 
+def _test(bench: Workbench, model: TunedNetwork) -> tuple[torch.Tensor, torch.Tensor, LayerFeatures]:
+    """Logits (N, K), labels and features of the test images; fitted probes share one pass of the pretrained network."""
+    if bench.settings.fits(model.method):
+        taken, classifier = bench.test_features, model.classifier
+        device = bench.runtime.device
+        parts = []
+        with torch.inference_mode(), bench.runtime.autocast():
+            for rows in torch.arange(len(taken.labels)).split(_ROWS):
+                found = {name: values[rows].to(device) for name, values in taken.features.items()}
+                read = classifier(found[PENULTIMATE] if isinstance(classifier, torch.nn.Linear) else found)
+                parts.append(read.float().cpu())
+        return torch.cat(parts), taken.labels, taken
+    with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
+        return run_split(model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance)
+
+
 def evaluation_images(bench: Workbench, method: TuningMethod) -> int:
     """Images that pass through a finished method while it is measured."""
     sizes = {name: len(split) for name, split in bench.bundle.splits().items()}
+    if bench.settings.fits(method):
+        return 0 if "test_features" in vars(bench) else sizes["test"]
     return sizes["test"] + 2 * sizes["validation"] + (sizes["train"] if method.changes_features else 0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -108,10 +108,16 @@ class Workbench:
         return {**facts, "preprocess": {**facts["preprocess"], "fit": self.settings.fit}}
 
     def take(
-        self, split: str, *, layers: list[str] | None = None, transform: Callable[[Tensor], Tensor] | None = None
+        self,
+        split: str,
+        *,
+        layers: list[str] | None = None,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        checked: Collection[str] = (PENULTIMATE,),
     ) -> LayerFeatures:
         """The pretrained network's features of a split."""
-        loader, table = self.inputs.loader(split), self.table if transform is None else None
+        # The test images are tested as the saved model sees them, whatever a run before this one kept.
+        loader, table = self.inputs.loader(split), self.table if transform is None and split != "test" else None
         with (
             self.watch.stage(f"features of the {split} images", len(loader.split)) as advance,
             table or contextlib.nullcontext(),
@@ -121,7 +127,7 @@ class Workbench:
                 loader,
                 self.runtime,
                 layers=layers,
-                checked=[PENULTIMATE],  # a broken layer below the last is left out and named
+                checked=checked,  # a broken layer below the last is left out and named
                 transform=transform,
                 stop=self.stop,
                 advance=advance,
@@ -145,6 +151,11 @@ class Workbench:
     @cached_property
     def validation_features(self) -> LayerFeatures:
         return self.take("validation", layers=self.measured_layers)
+
+    @cached_property
+    def test_features(self) -> LayerFeatures:
+        """The pretrained network's features of the test images, for the test of every fitted probe: one pass for all."""
+        return self.take("test", layers=[name for name in self.probing.layers if name != PENULTIMATE], checked=())
 
     def check_layers(self) -> None:
         """Refuse names of layers that the network lacks, before anything is computed."""
