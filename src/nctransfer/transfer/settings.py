@@ -78,7 +78,7 @@ class TransferSettings(DataSettings):
     )
     more_folds: bool = Field(
         True,
-        description="Train the best method on further folds where held-out images cannot tell it from a probe.",
+        description="Train tuned networks on further folds where held-out images cannot tell the best methods apart.",
         json_schema_extra=TUNING,
     )
     augment: Literal["auto", "1", "2", "3", "4", "5"] = Field(
