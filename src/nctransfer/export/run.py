@@ -17,7 +17,7 @@ from ..engine import Watch
 from ..errors import NCTransferError, ResourceError, UsageError
 from ..runs import RunFolder, describe_environment, sha256, write_bytes, write_json
 from ..settings import build
-from ..transfer import TransferSettings, TunedNetwork, load_classifier, open_data, settings_from
+from ..transfer import TransferSettings, load_classifier, open_data, settings_from
 from .card import model_card
 from .exported import MANIFEST_FORMAT, manifest_path
 from .formats import INPUT, OUTPUT, Runner, open_model, write_model
@@ -153,7 +153,7 @@ def _images(folder: Path, preprocess: Preprocess, most: int) -> tuple[np.ndarray
 
 
 def _compare(
-    model: TunedNetwork, exported: Runner, pixels: np.ndarray, path: Path, partial: Path, source: str
+    model: torch.nn.Module, exported: Runner, pixels: np.ndarray, path: Path, partial: Path, source: str
 ) -> ExportReport:
     def own(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

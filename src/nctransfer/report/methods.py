@@ -223,7 +223,13 @@ def _extras(listed: dict[str, MethodRow]) -> list[Block]:
         "Validation accuracy with → without them": [
             _arrow(percent, row.skip_accuracy_on, row.skip_accuracy_off) for row in listed.values()
         ],
-        "Members": [", ".join(member.name for member in row.members) or DASH for row in listed.values()],
+        "Members, with their weights": [
+            ", ".join(f"{member.name} ({percent(member.weight, 0)})" for member in row.members) or DASH
+            for row in listed.values()
+        ],
+        "Forward passes": [count(row.passes) for row in listed.values()],
+        "All parameters": [amount(row.total_parameters) if row.passes else DASH for row in listed.values()],
+        "Milliseconds an image": [significant(row.milliseconds) for row in listed.values()],
     }
     kept = {title: cells for title, cells in wanted.items() if any(cell != DASH for cell in cells)}
     blocks: list[Block] = []

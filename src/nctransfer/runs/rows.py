@@ -213,7 +213,7 @@ class Member(Record):
     """One member of an ensemble."""
 
     name: Text = Field(description="an entry of `methods`, or a layer")
-    weight: Number = Field(default=None, description="of its logits")
+    weight: Number = Field(default=None, description="of its log-probabilities")
     val_accuracy: Number = Field(default=None, description="its own validation accuracy")
 
 
@@ -286,6 +286,10 @@ class MethodRow(MethodSummary):
     skip_accuracy_off: Number = Field(default=None, description="the same with the skip connection switched off")
     frontier: tuple[FrontierPoint, ...] = Field(default=(), description="accuracy reached against time spent")
     members: tuple[Member, ...] = Field(default=(), description="members of an ensemble")
+    passes: Whole | None = Field(default=None, description="forward passes that an image takes, beside an ensemble")
+    milliseconds: Number = Field(
+        default=None, description="time of an image, in a batch of up to 32, beside an ensemble"
+    )
 
     def summary(self) -> MethodSummary:
         """The part that a summary of several runs keeps."""

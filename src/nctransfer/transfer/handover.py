@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from ..data import DataBundle, Preprocess
 from ..errors import CheckpointError, UsageError
 from ..models import Network, network_from_manifest
 from ..runs import load_tensors, save_tensors
-from .methods import TuningMethod, find_method
+from .ensemble import Ensemble, Part
+from .methods import ENSEMBLE, TuningMethod, find_method
 from .tuned import TunedNetwork
 
 __all__ = ["load_classifier", "save_classifier"]
@@ -20,7 +22,7 @@ __all__ = ["load_classifier", "save_classifier"]
 _FORMAT = "nctransfer-classifier"
 
 
-def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts: Any) -> None:
+def save_classifier(path: Path, model: TunedNetwork | Ensemble, bundle: DataBundle, **facts: Any) -> None:
     """Write the whole model to ``path`` and its manifest beside it.
 
     The manifest holds what is needed to use it without this package's run folder: classes by name, preprocessing,
@@ -50,6 +52,7 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
         "unit": model.unit,
         "units": list(model.units),
         "classifier_layers": model.read_layers,
+        **({"members": model.members} if isinstance(model, Ensemble) else {}),
         "pretrained_weights": described["weights"],
         "license": described["license"],
         **facts,
@@ -59,7 +62,7 @@ def save_classifier(path: Path, model: TunedNetwork, bundle: DataBundle, **facts
 
 def load_classifier(
     run: str | Path, *, module: nn.Module | None = None
-) -> tuple[TunedNetwork, Preprocess, dict[str, Any]]:
+) -> tuple[TunedNetwork | Ensemble, Preprocess, dict[str, Any]]:
     """The model that a run chose, in eval mode, with its preprocessing and its manifest.
 
     Args:
@@ -75,22 +78,19 @@ def load_classifier(
         raise CheckpointError(
             "not a tuned classifier", where=str(path), remedy="name the folder of a finished `auto` or `tune` run"
         )
-    method, network = _method_of(manifest, path), _network_of(tensors, manifest, path, module)
-    model = TunedNetwork(
-        network,
-        method,
-        ", ".join(manifest["units"]) if manifest.get("units") else manifest["unit"],
-        len(manifest["class_names"]),
-        manifest.get("classifier_layers"),
-        adapter_rank=None,
-    )
+    network = _network_of(tensors, manifest, path, module)
+    if manifest.get("method") == ENSEMBLE.name and manifest.get("members"):
+        model: TunedNetwork | Ensemble = _ensemble_of(network, manifest, path)
+    else:
+        model = _tuned_of(network, manifest, manifest, path)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(
             f"the weights do not fit their manifest: {str(error).splitlines()[-1].strip()}", where=str(path)
         ) from error
-    network.optimise_layout()
+    for one in (module for module in model.modules() if isinstance(module, Network)):
+        one.optimise_layout()
     preprocess = Preprocess(
         size=network.size,
         interpolation=manifest["interpolation"],
@@ -100,6 +100,28 @@ def load_classifier(
         fit=manifest.get("fit") or "crop",
     )
     return model.eval(), preprocess, manifest
+
+
+def _tuned_of(network: Network, described: Mapping[str, Any], manifest: Mapping[str, Any], path: Path) -> TunedNetwork:
+    """A model around ``network`` as ``described`` says: a manifest, or a member's entry in one."""
+    return TunedNetwork(
+        network,
+        _method_of(described, path),
+        ", ".join(described["units"]) if described.get("units") else described["unit"],
+        len(manifest["class_names"]),
+        described.get("classifier_layers"),
+        adapter_rank=None,
+    )
+
+
+def _ensemble_of(network: Network, manifest: Mapping[str, Any], path: Path) -> Ensemble:
+    """The members of an ensemble: those that tuned nothing on one network, every other on its own."""
+    parts = []
+    for described in manifest["members"]:
+        own = copy.deepcopy(network) if _method_of(described, path).changes_features else network
+        model = _tuned_of(own, described, manifest, path)
+        parts.append(Part(described["name"], model, described["weight"], described["temperature"]))
+    return Ensemble(parts)
 
 
 def _file_of(run: str | Path) -> Path:
@@ -148,9 +170,8 @@ def _network_of(
     if module is not None:
         facts = {key: manifest[key] for key in ("mean", "std", "interpolation", "crop_pct")}
         return Network(module, name=type(module).__name__, size=manifest["image_size"], **facts)
-    encoder_state = {
-        key.removeprefix("network.encoder."): value
-        for key, value in tensors.items()
-        if key.startswith("network.encoder.")
-    }
+    # Of an ensemble, any of its networks: all are of one architecture.
+    places = ("network.encoder.", "frozen.encoder.", "tuned.0.network.encoder.")
+    prefix = next((place for place in places if any(key.startswith(place) for key in tensors)), places[0])
+    encoder_state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
     return network_from_manifest(encoder_state, manifest, where=path, name=str(manifest["arch"]))

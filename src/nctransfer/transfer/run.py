@@ -45,10 +45,11 @@ from .desk import Desk
 from .features import measure_features
 from .forecast import set_pace
 from .kin import with_leak
-from .methods import find_method, inner_probe
+from .methods import ENSEMBLE, find_method, inner_probe
 from .pace import Pace
 from .result import RunResult
 from .settings import TransferSettings
+from .together import put_together, weigh
 from .tried import everything_tried
 from .tuning import Tuned
 from .workbench import Workbench
@@ -90,6 +91,8 @@ def run_transfer(
     started = time.perf_counter()
     check_trackers(settings.trackers)
     methods: list[str] = [] if kind == "probe" else list(settings.methods)
+    if settings.ensemble and kind != "auto":
+        raise UsageError(f"`{kind}` makes no ensemble", where="--ensemble", remedy="use auto, which compares methods")
     for name in methods:
         find_method(name).check_package()
     config = {"verb": kind, "unit": unit, **settings.model_dump()}
@@ -280,9 +283,21 @@ def _conclude(
     """The winner by validation, its mistakes, and the model to hand over."""
     verdict = decide(bench, desk, finished)
     best = verdict.name
+    weighed = weigh(bench, desk, finished, best) if bench.settings.ensemble else None
     why = f"{finished[best].row.why} {verdict.why}".strip()
-    winner = finished[best] = train_again(bench, desk, best, finished[best], before)
-    winner.row = winner.row.model_copy(update={"why": f"{why} {winner.row.why}".strip()})
+    if weighed is not None and weighed.wins and best not in weighed.weights:
+        winner = finished[best]
+        winner.row = winner.row.model_copy(update={"why": why})
+    else:
+        winner = finished[best] = train_again(bench, desk, best, finished[best], before)
+        winner.row = winner.row.model_copy(update={"why": f"{why} {winner.row.why}".strip()})
+    if weighed is not None and weighed.wins:
+        winner = put_together(bench, desk, finished, weighed, best, before)
+        best = ENSEMBLE.name
+        finished[best] = winner
+    elif bench.settings.ensemble:
+        left_out[ENSEMBLE.name] = bench.pace.why if weighed is None else weighed.why
+        bench.watch.say(f"no ensemble: {left_out[ENSEMBLE.name]}")
     predicted = winner.logits.argmax(1)
     confusion = torch.zeros(bench.num_classes, bench.num_classes, dtype=torch.int64)
     confusion.index_put_((winner.labels, predicted), torch.ones_like(predicted), accumulate=True)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ..settings import DataSettings, build, option, seconds_of
-from .methods import TuningMethod, default_methods, find_method, method_names
+from .methods import ENSEMBLE, TuningMethod, default_methods, find_method, method_names
 from .presets import PRESETS, Preset, fill
 
 __all__ = ["FREE_SETTINGS", "METHOD_NAMES", "TransferSettings", "settings_from"]
@@ -79,6 +79,11 @@ class TransferSettings(DataSettings):
     more_folds: bool = Field(
         True,
         description="Train tuned networks on further folds where held-out images cannot tell the best methods apart.",
+        json_schema_extra=TUNING,
+    )
+    ensemble: bool = Field(
+        False,
+        description="Hand over an ensemble of the finished methods where it is better on held-out images.",
         json_schema_extra=TUNING,
     )
     augment: Literal["auto", "1", "2", "3", "4", "5"] = Field(
@@ -160,7 +165,8 @@ class TransferSettings(DataSettings):
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            find_method(name)
+            if find_method(name) is ENSEMBLE:
+                raise ValueError("an ensemble is no method; ask for it with --ensemble")
         return value
 
     @field_validator("budget", mode="before")

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 
 from .base import (
+    ENSEMBLE,
     METHODS,
     Adapter,
     TuningMethod,
@@ -21,6 +22,7 @@ from .base import (
 )
 
 __all__ = [
+    "ENSEMBLE",
     "METHODS",
     "Adapter",
     "TuningMethod",

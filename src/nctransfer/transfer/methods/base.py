@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...models import Network
 
 __all__ = [
+    "ENSEMBLE",
     "METHODS",
     "Adapter",
     "TuningMethod",
@@ -143,6 +144,18 @@ def inner_probe(layer: str) -> TuningMethod:
     )
 
 
+ENSEMBLE = TuningMethod(
+    name="ensemble",
+    title="ensemble",
+    tunes="nothing further: finished methods answer together",
+    mark=Mark(marker="*", colour="ink", dash="-"),
+    phrase="the ensemble",
+    short="Ensemble",
+    fitted=True,
+    step_share=2.0,
+)
+"""What a run calls the ensemble of its finished methods; it is asked for with ``--ensemble`` and not among `METHODS`."""
+
 METHODS: dict[str, TuningMethod] = {}
 """Every tuning method by name, the cheapest first."""
 
@@ -201,7 +214,7 @@ def default_methods() -> tuple[str, ...]:
 
 
 def find_method(name: str, *, where: str = "--methods") -> TuningMethod:
-    """The method of this name; ``linear@LAYER`` is the linear probe of that layer.
+    """The method of this name; ``linear@LAYER`` is the linear probe of that layer, ``ensemble`` a run's ensemble.
 
     Raises:
         UsageError: there is none; the near names are given.
@@ -212,6 +225,8 @@ def find_method(name: str, *, where: str = "--methods") -> TuningMethod:
     """
     if name.startswith(_INNER) and len(name) > len(_INNER):
         return inner_probe(name.removeprefix(_INNER))
+    if name == ENSEMBLE.name and name not in METHODS:
+        return ENSEMBLE
     if name not in METHODS:
         raise UsageError(f"unknown method {name!r}", where=where, remedy=near_names(name, [*METHODS]))
     return METHODS[name]
