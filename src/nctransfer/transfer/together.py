@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..engine import read_split
 from ..models import PENULTIMATE
-from ..probes import accuracy_interval, balanced_accuracy, criterion_terms, macro_f1
+from ..probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval, criterion_terms, macro_f1
 from ..runs import Calibration, LayerRow, Member, MethodRow
 from .calibrating import Held, fit_calibration, judge_calibration
 from .choose import validation_logits
@@ -190,6 +190,7 @@ def put_together(
         test_accuracy=correct / len(labels),
         test_accuracy_interval=accuracy_interval(correct, len(labels)),
         balanced_accuracy=balanced_accuracy(predicted, labels),
+        balanced_accuracy_interval=balanced_accuracy_interval(predicted, labels),
         macro_f1=macro_f1(predicted, labels),
         val_accuracy=float(np.mean(np.array(weighed.classes) == bench.validation_features.labels.numpy())),
         tuned_parameters=learned,
