@@ -132,7 +132,7 @@ def test_a_step_is_not_timed_where_even_its_least_does_not_fit():
     assert pace.decisions == []
 
 
-def test_a_run_with_time_for_one_probe_hands_over_the_best_that_it_measured(striped, tmp_path):
+def test_a_run_with_time_for_one_probe_hands_over_the_best_that_it_measured(striped, tmp_path, monkeypatch):
     """The probe of an inner layer is the best of the single layers here, and no other method is granted any time."""
     asked = {"methods": ["linear", "deep", "full"], "device": "cpu", "budget": "1h"}
     whole = auto(striped, _network(), out=tmp_path / "whole", **asked)
@@ -147,6 +147,7 @@ def test_a_run_with_time_for_one_probe_hands_over_the_best_that_it_measured(stri
     for name in ("linear", "deep"):
         kept[f"budget/{name}"] |= {"done": False, "needs": 5000.0}
     (folder / "steps.json").write_text(json.dumps(kept))
+    monkeypatch.setattr("nctransfer.transfer.probing.fit_deep", lambda *args, **more: pytest.fail("no time for it"))
     short = auto(striped, _network(), out=folder, resume=True, **asked)
     assert list(short.methods) == [short.best_method] == [inner]
     assert set(short.record.left_out) == {"linear", "deep", "full"}

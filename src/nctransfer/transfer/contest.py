@@ -53,8 +53,10 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
     spent = 0.0
     for number in range(1, FOLDS):
         tuned = [name for name, one in field.items() if one.model.method.changes_features]
+        if len(field) < 2 or not tuned:
+            break
         cost = sum(field[name].model.method.step_share for name in tuned) * bench.epochs
-        if len(field) < 2 or not tuned or (spent + cost) * len(bench.bundle.train) > _most(bench):
+        if (spent + cost) * len(bench.bundle.train) > _most(bench):
             break
         if not _allowed(bench, field, tuned, number):
             break

@@ -137,6 +137,7 @@ def train_method(
             task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
         )
         said = title or (model.method.title if again is None else f"{model.method.title} again")
+        said += f" at the rate {rate:g}" if len(choice.rates) > 1 else ""
         with bench.watch.stage(said, plan.epochs) as advance:
             return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
 
