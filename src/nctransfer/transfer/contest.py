@@ -2,7 +2,7 @@
 
 The probes are cross-validated: every training and validation image judges them. A tuned network is judged on the validation
 images alone, a fifth of that, and a standard error of three points hides what tuning is worth, and which tuning. So where the
-most accurate method is within one standard error of others, a probe or tuned networks, the tuned ones among them (three at
+most accurate method is within one standard error of others, a probe or tuned networks, the tuned ones among them (two at
 most) are trained on further folds, one fold at a time, and leave the contest as they fall behind by more than that. A probe
 that errs on fewer than 4 % leaves too little to be won, and the folds cost no more than 30 passes of full fine-tuning.
 """
@@ -33,7 +33,7 @@ from .workbench import Workbench
 
 __all__ = ["candidates_of", "decide", "fold_bench"]
 
-_MOST_TUNED = 3
+_MOST_TUNED = 2
 _PASSES, _FEW = 30, 400
 """What all folds may cost together: passes of full fine-tuning over the training images, of which at least so many count."""
 
