@@ -13,6 +13,8 @@ from sklearn.utils._testing import SkipTest
 
 import nctransfer
 from nctransfer import ImageClassifier
+from nctransfer.cli import main
+from nctransfer.engine import Watch
 from nctransfer.errors import CheckpointError, DataError, UsageError
 
 # These draw two-dimensional data of floats, which are no images: they run on `RowClassifier` (below, slow) or not at all:
@@ -158,6 +160,47 @@ def test_saved_and_loaded_it_is_the_same_estimator_without_pickle(data, fitted, 
         ImageClassifier.load(folder)
     with pytest.raises(CheckpointError, match="no estimator stands here"):
         ImageClassifier.load(tmp_path / "nowhere")
+
+
+def test_predict_of_the_command_line_gives_the_same(data, fitted, tmp_path, capsys):
+    images = data[0][:3]
+    paths = [str(tmp_path / f"{row}.png") for row in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    weights = fitted.save(tmp_path / "model") / "model.safetensors"
+    with pytest.raises(SystemExit) as stopped:
+        main(["predict", str(weights), *paths, "--json", "--device", "cpu", "--top", "2"])
+    assert stopped.value.code == 0
+    rows = json.loads(capsys.readouterr().out)
+    found = np.array([[dict(row["ranking"])[name] for name in fitted.classes_] for row in rows])
+    np.testing.assert_allclose(found, fitted.predict_proba(images), rtol=2e-5)
+    assert [row["label"] for row in rows] == fitted.predict(images).tolist()
+
+
+def test_no_group_is_torn(data):
+    images, labels = data
+    held = {}
+
+    class Listening(Watch):
+        def say(self, text):
+            held.setdefault("said", []).append(text)
+
+    patients = [f"p{row // 4}" for row in range(len(images))]
+    found = small().fit(images, labels, Listening(), groups=patients)
+    assert any("whose groups it has not seen" in text for text in held["said"])
+    assert found.predict_proba(images).shape == (40, 2)
+    # Where all images of a class are of one group, none of it can be held out.
+    with pytest.raises(DataError, match="group"):
+        small().fit(images, labels, groups=list(labels))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [(["a"] * 39, "40 images and 39 groups"), (["a"] * 39 + [None], "a group is missing"), (["a"] * 40, "one group")],
+)
+def test_groups_that_cannot_serve(data, groups, message):
+    with pytest.raises(DataError, match=message):
+        small().fit(*data, groups=groups)
 
 
 @pytest.mark.slow

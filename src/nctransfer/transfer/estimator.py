@@ -108,16 +108,19 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.settings = settings
 
-    def fit(self, X: Images, y: Any, watch: Watch | None = None) -> ImageClassifier:
+    def fit(self, X: Images, y: Any, watch: Watch | None = None, *, groups: Any = None) -> ImageClassifier:
         """Tune the network.
 
         Args:
             X: Images: an array or paths, see the class.
             y: Labels of shape (N,), of any type that scikit-learn takes for classes.
             watch: Receives progress.
+            groups: What each image belongs to (a patient, a video), of shape (N,): whole groups are held out, in the split
+                and in every fold, so that what was seen of a group flatters nothing.
 
         Raises:
-            DataError: fewer than two classes, too few images of a class, images that cannot be read.
+            DataError: fewer than two classes, too few images of a class, images that cannot be read, too few
+                groups or a missing one.
             UsageError: an unknown network, method or setting.
         """
         images = _images(X)
@@ -130,7 +133,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise DataError(f"classification needs at least 2 classes, got {len(self.classes_)} class", where="y")
         seed = 0 if self.random_state is None else int(self.random_state)
-        bundle = _bundle(images, codes, [str(name) for name in self.classes_], seed, self.validation_fraction)
+        bundle = _bundle(images, codes, [str(name) for name in self.classes_], seed, self.validation_fraction, groups)
         methods = list(default_methods()) if self.method == "auto" else [find_method(self.method, where="method").name]
         module = self.model if isinstance(self.model, nn.Module) else None
         settings = settings_from(
@@ -261,7 +264,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _bundle(
-    images: np.ndarray | list[str], codes: np.ndarray, names: list[str], seed: int, validation_fraction: float
+    images: np.ndarray | list[str],
+    codes: np.ndarray,
+    names: list[str],
+    seed: int,
+    validation_fraction: float,
+    groups: Any,
 ) -> DataBundle:
     """All images for training and validation. The test split of the run is its validation: its figures are not shown."""
     open_bundle: Any = bundle_from_arrays if isinstance(images, np.ndarray) else bundle_from_files
@@ -271,6 +279,7 @@ def _bundle(
         names,
         test=(images, codes),
         name="images",
+        groups=groups,
         seed=seed,
         validation_fraction=validation_fraction,
         check=False,
