@@ -31,7 +31,7 @@ from .tuning import Tuned, train_method
 from .winner import Candidate, Verdict, close_to_best, pick_winner
 from .workbench import Workbench
 
-__all__ = ["candidates_of", "decide", "fold_bench"]
+__all__ = ["candidates_of", "decide", "fold_bench", "most_images"]
 
 _MOST_TUNED = 2
 _PASSES, _FEW = 30, 400
@@ -56,7 +56,7 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
         if len(field) < 2 or not tuned:
             break
         cost = sum(field[name].model.method.step_share for name in tuned) * bench.epochs
-        if (spent + cost) * len(bench.bundle.train) > _most(bench):
+        if (spent + cost) * len(bench.bundle.train) > most_images(bench):
             break
         if not _allowed(bench, field, tuned, number):
             break
@@ -91,7 +91,7 @@ def _close(bench: Workbench, among: dict[str, Tuned]) -> list[str]:
     return close_to_best(candidates_of(bench, among), bench.settings.metric, _targets(bench).numpy())
 
 
-def _most(bench: Workbench) -> int:
+def most_images(bench: Workbench) -> int:
     """Images that may pass through training steps of full fine-tuning on all further folds together."""
     return _PASSES * max(_FEW, len(bench.bundle.train))
 

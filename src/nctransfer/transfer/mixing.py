@@ -59,7 +59,8 @@ def train_mixture(
     model: TunedNetwork,
     rates: tuple[float, ...],
     train: Callable[[float], FitOutcome],
-    judge: Callable[[TunedNetwork], tuple[Tensor, Tensor]],
+    judge: Callable[[TunedNetwork], Tensor],
+    labels: Tensor,
     *,
     label: str,
     again: Mapping[str, float] | None = None,
@@ -74,7 +75,8 @@ def train_mixture(
         model: At the start.
         rates: Peak learning rates.
         train: Trains the model at a rate, to the last epoch.
-        judge: Logits of held-out images and their labels.
+        judge: Logits ``(M, K)`` of held-out images.
+        labels: Of these images, ``(M,)``.
         label: Of this training, for the files of its ends.
         again: Weight of each rate's end, where an earlier training chose them; nothing is judged then.
         ends: Where finished rates are kept.
@@ -105,11 +107,10 @@ def train_mixture(
         outcomes.append(found[1])
     used = used[: len(outcomes)]
     if again is None:
-        labels = judge(model)[1]
 
         def logits(state: Mapping[str, Tensor]) -> Tensor:
             model.load_tuned_state(dict(state))
-            return judge(model)[0]
+            return judge(model)
 
         state, chosen, _ = choose_mixture(start, states, logits, labels, balanced=balanced)
         weights, accuracy = chosen.weights, chosen.accuracy

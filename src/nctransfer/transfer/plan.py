@@ -8,6 +8,7 @@ import torch
 
 from ..runs import Plan
 from .choose import TRIAL_EPOCHS, trial_images
+from .contest import most_images
 from .cost import measure_step
 from .methods import METHODS, find_method
 from .recipe import rates_for
@@ -56,6 +57,16 @@ def plan_run(settings: TransferSettings, kind: str = "auto", *, unit: str | None
         seconds += method.trial_share * per_image * trial_passes * trials + training + forward * sum(sizes.values())
         before = f"{trials} trials, then " if trials else ""
         lines.append(f"{method.title}: {before}{bench.epochs} epochs{f' at {rates} rates' if rates > 1 else ''}")
+    tuned = any(METHODS[name].changes_features for name in methods)
+    if kind == "auto" and tuned and bench.can_join:
+        folds = (
+            f"up to {most_images(bench) * per_image:.0f} s of further folds where methods cannot be told apart, and "
+            if settings.more_folds
+            else ""
+        )
+        lines.append(f"not counted: {folds}the winner trained again on all images")
+    if settings.ensemble:
+        lines.append("an ensemble of what is finished, weighed on validation images and tested where it wins")
     weights = sum(parameter.numel() for parameter in bench.network.parameters()) * 4
     return Plan(tuple(lines), seconds, step["step_memory_bytes"], weights * (len(methods) + 1) + (2 << 20))
 
