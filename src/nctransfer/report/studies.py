@@ -26,6 +26,8 @@ _MARKS = {
     "no difference": "=\u00a0no difference",
     "undecided": "undecided",
 }
+_ROOM = 44
+"""Letters of names that fit side by side under a plot."""
 _LEANS = {"holds": "undecided, leans to holding", "does not hold": "undecided, leans against"}
 
 
@@ -128,7 +130,7 @@ def _front(studies: Sequence[StudyRow]) -> Table:
             ]
         )
     columns = ["Artefact", "Claim", "Holds", "Does not hold", "No difference", "Undecided", "Seeds", "Time per seed"]
-    return Table(columns, body, "Every artefact, and how many of its claims hold", frozenset({1}), stack=True)
+    return Table(columns, body, "Every artefact, and how many of its claims hold", frozenset({1, 5}), stack=True)
 
 
 def _title(study: StudyRow) -> str:
@@ -194,11 +196,11 @@ def _cell(value: OverSeeds | str | float | None) -> str:
 
 
 def _over_seeds(values: Sequence[float | None], in_percent: bool) -> str:
-    """Mean ± sample standard deviation.
+    """Mean ± sample standard deviation; what every seed has alike stands alone.
 
     Example:
-        >>> _over_seeds([0.5, 0.52], True), _over_seeds([0.123456], False), _over_seeds([], False)
-        ('51.0 ± 1.4', '0.123', '')
+        >>> _over_seeds([0.5, 0.52], True), _over_seeds([0.123456], False), _over_seeds([7, 7], False)
+        ('51.0 ± 1.4', '0.123', '7')
     """
     known = [value for value in values if value is not None]
     if not known:
@@ -208,7 +210,7 @@ def _over_seeds(values: Sequence[float | None], in_percent: bool) -> str:
     if in_percent:
         digits = 2 if len(known) == 1 else 1
         return f"{100 * mean:.{digits}f}" + (f" ± {100 * deviation:.1f}" if deviation is not None else "")
-    return significant(mean) + (f" ± {significant(deviation, 2)}" if deviation is not None else "")
+    return significant(mean) + (f" ± {significant(deviation, 2)}" if deviation else "")
 
 
 def study_plot(panel: PlotPanel, name: str) -> str:
@@ -217,24 +219,28 @@ def study_plot(panel: PlotPanel, name: str) -> str:
     shown = [drawn for drawn in (_points(item, x, y) for item in panel.series) if drawn.x]
     if not shown:
         return ""
+    # Long names do not fit side by side: they get a line each, as in a list.
+    sideways = sum(map(len, x.names)) > _ROOM and not any(item.line for item in shown) and not fit
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         for index, item in enumerate(shown):
             marker, colour, dash = OTHERS[index % len(OTHERS)] if index < len(OTHERS) else ("x", MUTED, ":")
             spread = [value or 0.0 for value in item.spread]
+            across, along = (item.y, item.x) if sideways else (item.x, item.y)
             if any(spread):
-                axes.errorbar(item.x, item.y, yerr=spread, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.6)
+                whiskers: dict[str, Any] = {"xerr" if sideways else "yerr": spread}
+                axes.errorbar(across, along, **whiskers, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.6)
             line = dash if item.line and len(item.x) > 1 else "none"
             axes.plot(
-                item.x,
-                item.y,
+                across,
+                along,
                 marker=marker,
                 linestyle=line,
                 color=colour,
                 label=shorten(visible(item.name), 34),
             )
-            for where, height, label in zip(item.x, item.y, item.labels, strict=True):
+            for where, height, label in zip(across, along, item.labels, strict=True):
                 axes.annotate(
                     visible(label), (where, height), textcoords="offset points", xytext=(4, 4), fontsize=7, color=INK
                 )
@@ -242,11 +248,28 @@ def study_plot(panel: PlotPanel, name: str) -> str:
             low, high = axes.get_xlim()
             axes.axline((low, fit[0] * low + fit[1]), slope=fit[0], color=GRID, linewidth=1.2, zorder=0)
             axes.set_xlim(low, high)
-        _axes(axes, x, y)
+        if sideways:
+            _listed(axes, x, y)
+        else:
+            _axes(axes, x, y)
         if len(shown) > 1:
             canvas.legend(loc="outside upper left", ncols=2 if len(shown) < 9 else 3)
 
-    return draw(name, WIDTH, 2.6 + 0.14 * len(shown), paint)
+    height = 0.9 + 0.26 * len(x.names) if sideways else 2.6
+    return draw(name, WIDTH, height + 0.14 * len(shown), paint)
+
+
+def _listed(axes: Any, x: AxisRow, y: AxisRow) -> None:
+    """Names from top to bottom, values across."""
+    axes.margins(0.08)
+    if y.log:
+        axes.set_xscale("log")
+        logarithmic(axes.xaxis)
+    elif y.percent:
+        percentages(axes.xaxis)
+    axes.set_yticks(range(1, len(x.names) + 1), [shorten(visible(label), 34) for label in x.names])
+    axes.set_ylim(len(x.names) + 0.5, 0.5)
+    axes.set_xlabel(visible(y.label))
 
 
 def _axes(axes: Any, x: AxisRow, y: AxisRow) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..transfer import METHODS as TUNING
 from ..transfer import Protocol, get_protocol
 from .cells import Cell, tuning
 from .effects import gaps, log_ratios
@@ -218,7 +219,7 @@ def _plot(outcome: Outcome, labels: list[str], gain: dict[str, list[float | None
     return plot(
         "Test accuracy of SCL FT less that of layer FT under each arm, mean and standard deviation over seeds.",
         "Points of the gain of SCL FT over layer FT, one for each arm.",
-        axis("", names=labels),
+        axis("", names=[_title(outcome, label) for label in labels]),
         axis("SCL less layer (points)", percent=True),
         [series("gain", places, [gain[label] for label in labels], line=False)],
     )
@@ -267,7 +268,7 @@ def _edges(outcome: Outcome) -> list[str]:
             chosen = at(outcome.values.get(0, {}).get(f"{label} | {method}"), "learning_rate")
             tried = sorted(map(float, rates))
             if len(tried) > 2 and chosen in (tried[0], tried[-1]):
-                found.append(f"{_title(outcome, label)}, {method} FT ({chosen:g})")
+                found.append(f"{_title(outcome, label)}, {TUNING[method].short} ({chosen:g})")
     return [f"The best of the three rates was at the edge for: {'; '.join(found)}."] if found else []
 
 

@@ -136,7 +136,7 @@ def _plot(outcome: Outcome, nc1: Table, last: Table) -> dict[str, Any]:
 
 STUDY = Study(
     "sources",
-    "Broad and narrow sources, on released networks",
+    "Broad and narrow sources",
     "Pre-training on many kinds of things leaves features that are more collapsed on downstream data and transfer better than "
     "pre-training on one kind.",
     zoo_cells,
