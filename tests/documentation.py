@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nctransfer.cli import main
 from nctransfer.models import load_network
 from nctransfer.runs import save_tensors
 
@@ -79,12 +78,3 @@ def smaller(line: str) -> list[str]:
         words[words.index("--seeds") + 1] = "2"
         words += ["--out", "runs/seeds"]
     return words
-
-
-def run(words: list[str]) -> int:
-    """The exit code of a command, in this process: starting one costs more than most examples."""
-    try:
-        main(words)
-    except SystemExit as end:
-        return int(end.code or 0)
-    raise AssertionError("main returned")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nctransfer.data import DataBundle, bundle_from_arrays
+from nctransfer.models import Network, load_network
 
 
 def striped_images(num: int, size: int, classes: int, seed: int, noise: float = 25) -> tuple[np.ndarray, np.ndarray]:
@@ -28,6 +29,13 @@ def striped_bundle(
     """Striped images of 16 pixels in three classes, split into train, validation and test."""
     images, labels = striped_images(num, size, len(names), 0, noise)
     return bundle_from_arrays(images, labels, names, name="stripes")
+
+
+def small_resnet() -> Network:
+    """A residual network of random weights with a block a stage: a run probes each layer and may try each block."""
+    network = load_network("cifar_resnet20", weights="random", image_size=16)
+    network.layers = network.units = ("layer1.0", "layer2.0", "layer3.0")
+    return network
 
 
 class DeadBranch(nn.Module):

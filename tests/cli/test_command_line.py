@@ -1,5 +1,6 @@
 """The command line: exit codes, one-line errors, and an answer without torch."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,15 +8,25 @@ import sys
 import pytest
 from PIL import Image
 
+import commands
 
-def run(*words, env=None, timeout=120):
-    return subprocess.run(
-        [sys.executable, "-m", "nctransfer", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, "COLUMNS": "160", **(env or {})},
-    )
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A command in this process: its exit code and what it wrote."""
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words):
+        capsys.readouterr()
+        return subprocess.CompletedProcess(words, commands.run(words), *capsys.readouterr())
+
+    return run
+
+
+def start(*words, env=None):
+    """The same as a process of its own."""
+    command = [sys.executable, "-m", "nctransfer", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})})
 
 
 def test_help_and_import_leave_torch_alone():
@@ -25,7 +36,7 @@ def test_help_and_import_leave_torch_alone():
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    answer = run("--help")
+    answer = start("--help")
     assert answer.returncode == 0
     for verb in ("auto", "measure", "probe", "tune", "predict", "report", "data"):
         assert verb in answer.stdout
@@ -39,7 +50,18 @@ def make_folder(root, classes, count=6, size=12):
     return root
 
 
-SMALL = ("--model", "cifar_resnet20", "--weights", "random", "--image-size", 16, "--device", "cpu")
+SMALL = (
+    "--model",
+    "cifar_resnet20",
+    "--weights",
+    "random",
+    "--image-size",
+    16,
+    "--layers",
+    "layer3.0",
+    "--device",
+    "cpu",
+)
 
 
 @pytest.mark.parametrize(
@@ -59,24 +81,33 @@ SMALL = ("--model", "cifar_resnet20", "--weights", "random", "--image-size", 16,
         (("auto", "digits", "--model", "resnet19"), 2, ["unknown network 'resnet19'", "resnet18"]),
         (("auto", "./nowhere"), 3, ["nowhere"]),
         (("auto", "digits", "--config", "nowhere.yaml"), 3, ["settings file not found | nowhere.yaml"]),
-        (("auto", "digits", *SMALL[:-2], "--device", "cuda"), 6, ["no CUDA device", "--device auto or cpu"]),
         (("auto", "digits", "--weights", "nowhere.pth", "--arch", "resnet18"), 3, ["weights file not found"]),
         (("predict", "nowhere", "x.png"), 4, ["no such run"]),
         (("report", "nowhere"), 3, ["nowhere"]),
     ],
 )
-def test_refusals(words, code, parts, tmp_path):
-    words = [*words, "--out", tmp_path / "run"] if words[0] == "auto" else words
-    answer = run(*words, env={"CUDA_VISIBLE_DEVICES": ""})
+def test_refusals(words, code, parts, run, tmp_path):
+    answer = run(*words, *(["--out", tmp_path / "run"] if words[0] == "auto" else []))
+    refused(answer, code, parts)
+    assert list(tmp_path.iterdir()) == []  # a run that is refused leaves no folder behind
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    words = ("auto", "digits", *SMALL[:-2], "--device", "cuda", "--out", tmp_path / "run")
+    answer = start(*words, env={"CUDA_VISIBLE_DEVICES": "", "COLUMNS": "160"})
+    refused(answer, 6, ["no CUDA device", "--device auto or cpu"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(answer, code, parts):
     assert answer.returncode == code, answer.stderr
     assert answer.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in answer.stderr
-    assert list(tmp_path.iterdir()) == []  # a run that is refused leaves no folder behind
     for part in parts:
         assert part in answer.stderr
 
 
-def test_every_unreadable_image_is_listed_and_skipping_writes_it_down(tmp_path):
+def test_every_unreadable_image_is_listed_and_skipping_writes_it_down(run, tmp_path):
     data = make_folder(tmp_path / "images", ["<b>bold</b>", "$x$", "ünï"], count=12)
     (data / "ünï" / "0.png").write_bytes(b"not an image")
     whole = (data / "$x$" / "1.png").read_bytes()
@@ -94,13 +125,13 @@ def test_every_unreadable_image_is_listed_and_skipping_writes_it_down(tmp_path):
     assert "<b>bold</b>" not in page
 
 
-def test_one_class_is_refused(tmp_path):
+def test_one_class_is_refused(run, tmp_path):
     answer = run("auto", make_folder(tmp_path / "images", ["only"]), *SMALL, "--out", tmp_path / "run")
     assert answer.returncode == 3
     assert "class" in answer.stderr
 
 
-def test_a_pickle_with_code_in_it_is_not_run(tmp_path):
+def test_a_pickle_with_code_in_it_is_not_run(run, tmp_path):
     import torch
 
     class Evil:
@@ -114,7 +145,7 @@ def test_a_pickle_with_code_in_it_is_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_configuration_file_gives_way_to_options(tmp_path):
+def test_a_configuration_file_gives_way_to_options(run, tmp_path):
     (tmp_path / "run.yaml").write_text("epochs: 7\nseed: 3\nimage_size: 16\n")
     words = (
         "probe",
@@ -131,13 +162,11 @@ def test_a_configuration_file_gives_way_to_options(tmp_path):
     )
     answer = run(*words)
     assert answer.returncode == 0, answer.stderr
-    import json
-
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     assert (config["epochs"], config["seed"]) == (7, 4)
 
 
-def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path):
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(run, tmp_path):
     answer = run("auto", "digits", *SMALL, "--limit", 60, "--out", tmp_path / "run", "--dry-run")
     assert answer.returncode == 0, answer.stderr
     assert "SCL fine-tuning" in answer.stdout
@@ -145,9 +174,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_measure_takes_a_network_and_a_data_set(tmp_path):
-    import json
-
+def test_measure_takes_a_network_and_a_data_set(run, tmp_path):
     words = ("measure", "--model", "cifar_resnet20", "--weights", "random", "--data", "digits", "--image-size", 16)
     answer = run(*words, "--limit", 100, "--layers", "layer1.0", "--json", "--plot", tmp_path / "plot.png")
     assert answer.returncode == 0, answer.stderr

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import nctransfer
-from documentation import DRY, PAGES, commands, furnish, python_blocks, run, smaller
+from commands import run
+from documentation import DRY, PAGES, commands, furnish, python_blocks, smaller
 from nctransfer.models import build_small, offline_weights
 
 pytestmark = [

@@ -17,6 +17,7 @@ import nctransfer
 from nctransfer.runs import PretrainRecord, Result, Summary, load_run, write_json
 from nctransfer.transfer.grid import run_grid
 from nctransfer.transfer.settings import settings_from
+from shared import built_once
 from tiny import local_network, striped_bundle
 
 NASTY = (
@@ -47,10 +48,7 @@ class Smoke:
         return (self.root / "runs" / name / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
-    """``runs/demo`` (auto), ``runs/probe``, ``runs/pretrained`` and ``runs/grid`` (two seeds)."""
-    root = tmp_path_factory.mktemp("smoke")
+def _build(root: Path) -> None:
     before = Path.cwd()
     os.chdir(root)
     try:
@@ -72,7 +70,12 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
         run_grid("tune", [settings_from({**base, "seed": seed}) for seed in (0, 1)], Path("runs/grid"))
     finally:
         os.chdir(before)
-    return Smoke(root)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Smoke:
+    """``runs/demo`` (auto), ``runs/probe``, ``runs/pretrained`` and ``runs/grid`` (two seeds)."""
+    return Smoke(built_once(tmp_path_factory, pytestconfig, "runs-of-every-kind", _build))
 
 
 @pytest.fixture(scope="session")

@@ -72,20 +72,20 @@ def test_jobs_stop_when_told_and_go_on(tmp_path):
     assert _command(*words) == 0
 
 
-def test_jobs_with_nothing_to_do_start_no_process(copied):
-    assert run_studies(["figure5"], scale="smoke", out=copied, jobs=4)["failures"] == []
-    assert not (copied / "jobs").exists()
+def test_jobs_with_nothing_to_do_start_no_process(pair):
+    assert run_studies(["figure5"], scale="smoke", out=pair, jobs=4)["failures"] == []
+    assert not (pair / "jobs").exists()
 
 
 def _job(root, **changes):
     return Job(("figure5",), "smoke", str(root), (0,), "cpu", **changes)
 
 
-def test_worker_computes_what_is_missing(copied, capsys):
+def test_worker_computes_what_is_missing(pair, capsys):
     cell = next(iter(SMOKE_FIGURE5))
-    shutil.rmtree(copied / "cells" / cell.folder)
-    assert work(_job(copied).text()) == 0
-    assert Store(copied).read(cell) is not None
+    shutil.rmtree(pair / "cells" / cell.folder)
+    assert work(_job(pair).text()) == 0
+    assert Store(pair).read(cell) is not None
     assert cell.title() in capsys.readouterr().out
 
 
@@ -93,13 +93,14 @@ def test_worker_out_of_time_says_so_by_its_exit_code(tmp_path):
     assert work(_job(tmp_path, time_limit=1e-6).text()) == 75
 
 
-def test_a_worker_alone_leaves_the_shares_of_others(copied):
+def test_a_worker_alone_leaves_the_shares_of_others(pair):
     for cell in SMOKE_FIGURE5:
-        shutil.rmtree(copied / "cells" / cell.folder)
-    assert work(_job(copied, place=1, of=2, alone=True).text()) == 0
-    assert not list(Store(copied).folder(SMOKE_FIGURE5[0]).glob("cell.json"))
+        shutil.rmtree(pair / "cells" / cell.folder)
+    assert work(_job(pair, place=1, of=2, alone=True).text()) == 0
+    assert not list(Store(pair).folder(SMOKE_FIGURE5[0]).glob("cell.json"))
 
 
+@pytest.mark.slow
 def test_cluster_local_is_jobs_of_this_machine(tmp_path, capsys):
     out = tmp_path / "out"
     assert _command("paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local") == 0

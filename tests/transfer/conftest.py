@@ -2,8 +2,7 @@
 
 import pytest
 
-from nctransfer.models import load_network
-from tiny import striped_bundle
+from tiny import small_resnet, striped_bundle
 
 
 @pytest.fixture(scope="session")
@@ -14,4 +13,4 @@ def striped():
 
 @pytest.fixture
 def small_network():
-    return load_network("cifar_resnet20", weights="random", image_size=16)
+    return small_resnet()

@@ -32,6 +32,7 @@ from tiny import DeadBranch
 ADAPTED = [name for name, method in METHODS.items() if method.adapter]
 OPTIONS = {"epochs": 2, "lr": 0.01, "batch_size": 16, "augment": 2, "device": "cpu", "feature_cache": False}
 OPTIONS |= {"step_cost": False, "image_size": 16}
+LAYERS = ["layer2.0", "layer3.0"]
 NETWORK = {"model": "cifar_resnet20", "weights": "random"}
 
 
@@ -164,7 +165,7 @@ def test_a_network_without_anything_to_adapt_says_so(striped, method, tmp_path):
 def test_a_run_hands_over_a_network_that_needs_no_peft(striped, tmp_path, monkeypatch):
     pytest.importorskip("peft")
     out = tmp_path / "run"
-    run = tune(striped, method="lora", out=out, adapter_rank=4, refit=False, **NETWORK, **OPTIONS)
+    run = tune(striped, method="lora", out=out, adapter_rank=4, refit=False, layers=LAYERS, **NETWORK, **OPTIONS)
     row = run.record.methods["lora"]
     head = json.loads((out / "checkpoints" / "best.json").read_text())["classifier_layers"]
     model, _, _ = load_classifier(out)
@@ -188,7 +189,9 @@ def test_a_run_hands_over_a_network_that_needs_no_peft(striped, tmp_path, monkey
         patched.setitem(sys.modules, "peft", None)
         exported = export_run(out, ExportSettings(to="torchscript", images=8), out=tmp_path / "model.pt")
     assert exported.same_predictions
-    again = tune(striped, method="lora", out=out, adapter_rank=4, refit=False, resume=True, **NETWORK, **OPTIONS)
+    again = tune(
+        striped, method="lora", out=out, adapter_rank=4, refit=False, layers=LAYERS, resume=True, **NETWORK, **OPTIONS
+    )
     assert again.record.methods["lora"] == row
 
 
@@ -206,7 +209,7 @@ def test_a_method_whose_package_is_missing_is_refused_before_anything_is_written
 def test_auto_compares_adapters_where_they_are_named_only(striped, tmp_path):
     pytest.importorskip("peft")
     assert not {"lora", "loha"} & set(TransferSettings(data="digits").methods)
-    run = auto(striped, out=tmp_path / "run", methods="linear,lora", refit=False, **NETWORK, **OPTIONS)
+    run = auto(striped, out=tmp_path / "run", methods="linear,lora", refit=False, layers=LAYERS, **NETWORK, **OPTIONS)
     assert set(run.record.methods) == {"linear", "lora"}
     image = tmp_path / "one.png"
     striped.test.image(0).save(image)

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from nctransfer.engine import Runtime
 from nctransfer.errors import UsageError
-from nctransfer.models import load_network
 from nctransfer.runs import Ledger
 from nctransfer.transfer import auto
 from nctransfer.transfer.pace import Pace
 from nctransfer.transfer.settings import settings_from
+from tiny import small_resnet
 
 QUICK = {"methods": ["linear", "full"], "epochs": 1, "augment": 1, "device": "cpu", "layers": ["layer3.0"]}
 
 
 def _network():
     torch.manual_seed(0)  # of the random weights
-    return load_network("cifar_resnet20", weights="random", image_size=16)
+    return small_resnet()
 
 
 @pytest.fixture(scope="module")

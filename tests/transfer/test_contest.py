@@ -7,7 +7,6 @@ import json
 import pytest
 import torch
 
-from nctransfer.models import load_network
 from nctransfer.probes import fit_head
 from nctransfer.transfer.again import train_again
 from nctransfer.transfer.choose import Choice
@@ -19,13 +18,14 @@ from nctransfer.transfer.settings import settings_from
 from nctransfer.transfer.start import Start
 from nctransfer.transfer.tuning import evaluate_method, fit_probe, train_method
 from nctransfer.transfer.workbench import Workbench
+from tiny import small_resnet
 
 ASKED = {"data": "stripes", "epochs": 2, "augment": 1, "batch_size": 24, "device": "cpu", "step_cost": False}
 
 
 @pytest.fixture(scope="module")
 def network():
-    return load_network("cifar_resnet20", weights="random", image_size=16)
+    return small_resnet()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import nctransfer
 
 print("the script runs")
 nctransfer.tune(
-    "digits", "cifar_resnet20", weights="random", method="linear", out="run", epochs=1, lr=0.001, limit=60, image_size=16
+    "digits", "cifar_resnet20", weights="random", method="linear", out="run", epochs=1, lr=0.001, limit=60, image_size=8,
+    layers=["layer3.0"],
 )
 """
 

@@ -15,7 +15,7 @@ from nctransfer.transfer.grid import run_grid
 from nctransfer.transfer.settings import settings_from
 
 TINY = {"image_size": 16, "epochs": 1, "batch_size": 16, "device": "cpu", "augment": 1, "step_cost": False}
-RANDOM = {"model": "cifar_resnet20", "weights": "random", **TINY}
+RANDOM = {"model": "cifar_resnet20", "weights": "random", "layers": ["layer3.0"], **TINY}
 
 
 class Listening(Watch):

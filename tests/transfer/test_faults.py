@@ -1,6 +1,7 @@
 """What a run survives: memory that runs out, features that are not finite, signals."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from functools import partial
 import pytest
 import torch
 
+from commands import run
 from nctransfer.data import PixelLoader, Preprocess
 from nctransfer.engine import Runtime, halving
 from nctransfer.errors import DataError, ResourceError
@@ -75,17 +77,19 @@ def test_features_that_are_not_finite_name_layer_and_image(striped):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
 def test_a_signal_keeps_what_was_written_and_the_run_resumes(number, code, tmp_path):
-    words = [
-        sys.executable, "-m", "nctransfer", "auto", "digits", "--model", "cifar_resnet20", "--weights", "random",
-        "--image-size", "16", "--limit", "200", "--epochs", "2", "--lr", "0.001", "--augment", "1", "--device", "cpu",
-        "--methods", "linear,full", "--no-step-cost", "--out", str(tmp_path / "run"),
-    ]  # fmt: skip
+    words = shlex.split(
+        "auto digits --model cifar_resnet20 --weights random --image-size 8 --layers layer3.0 --limit 100 --epochs 2 "
+        "--lr 0.001 --augment 1 --device cpu --methods linear,full --no-step-cost --no-refit"
+    )
+    words += ["--out", str(tmp_path / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # A shell without job control starts background jobs that ignore SIGINT, and so would their children.
     heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(
-        words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heard
+    command, pipes = (
+        [sys.executable, "-m", "nctransfer", *words],
+        {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE},
     )
+    process = subprocess.Popen(command, text=True, env=environment, preexec_fn=heard, **pipes)
     steps = tmp_path / "run" / "steps.json"
     deadline = time.monotonic() + 90
     while not steps.is_file() and time.monotonic() < deadline and process.poll() is None:
@@ -96,7 +100,6 @@ def test_a_signal_keeps_what_was_written_and_the_run_resumes(number, code, tmp_p
     assert "--resume" in complaint
     assert "Traceback" not in complaint
     kept = steps.read_bytes()
-    again = subprocess.run([*words, "--resume"], capture_output=True, text=True, env=environment, timeout=120)
-    assert again.returncode == 0, again.stderr
+    assert run([*words, "--resume"]) == 0
     assert steps.read_bytes().startswith(kept[:40])
     assert (tmp_path / "run" / "report.html").is_file()

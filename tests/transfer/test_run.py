@@ -13,6 +13,7 @@ from nctransfer.runs import RunFolder
 from nctransfer.transfer import auto, load_classifier, predict, probe, tune
 from nctransfer.transfer.grid import run_grid
 from nctransfer.transfer.settings import settings_from
+from tiny import small_resnet
 
 QUICK = {"epochs": 2, "batch_size": 16, "lr": 0.003, "augment": 2, "device": "cpu", "step_cost": False}
 LAYERS = ["layer1.0", "layer2.0", "layer3.0"]
@@ -20,11 +21,8 @@ LAYERS = ["layer1.0", "layer2.0", "layer3.0"]
 
 @pytest.fixture(scope="module")
 def finished(striped, tmp_path_factory):
-    from nctransfer.models import load_network
-
-    network = load_network("cifar_resnet20", weights="random", image_size=16)
     out = tmp_path_factory.mktemp("auto") / "run"
-    return auto(striped, network, out=out, layers=LAYERS, **{**QUICK, "step_cost": True})
+    return auto(striped, small_resnet(), out=out, layers=LAYERS, **{**QUICK, "step_cost": True})
 
 
 METHOD_KEYS = {

@@ -26,7 +26,7 @@ def losses(run, method):
     return [epoch["train_loss"] for epoch in run.methods[method]["history"][1:]]
 
 
-@pytest.mark.parametrize("method", ["layer", "full"])
+@pytest.mark.parametrize("method", [pytest.param("layer", marks=pytest.mark.slow), "full"])
 def test_accumulation_takes_the_steps_of_whole_batches(striped, small_network, tmp_path, method):
     """Kept BatchNorm statistics make a batch the sum of its parts."""
     layer = small_network.units[1] if method == "layer" else None
