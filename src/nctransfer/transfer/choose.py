@@ -20,7 +20,7 @@ from ..engine import Batches, Diverged
 from ..errors import DataError
 from ..metrics import nc1
 from ..probes import criterion_terms
-from ..runs import Ledger
+from ..runs import Ledger, TrialRow
 from .evaluate import cached_accuracy, cached_logits, run_split, tuned_features
 from .fitting import fit
 from .methods import METHODS, find_method
@@ -67,7 +67,7 @@ class Chooser:
         self.rows = bench.inputs.trial_rows(trial_images(len(bench.bundle.train)))
         # Half the batch, twice the steps: a trial of very few steps favours whatever changes the network least.
         self.batch_size = max(2, bench.batch_size // 2)
-        self.trials: list[dict[str, Any]] = []
+        self.trials: tuple[TrialRow, ...] = ()
         self._unit: tuple[str, str] | None = None
         self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
 
@@ -94,19 +94,20 @@ class Chooser:
         with self.bench.watch.stage(f"trials of {METHODS[method].title}", len(self.bench.units)) as advance:
             rows = []
             for unit in self.bench.units:
-                rows.append(self._trial("unit", method, unit, rate))
+                rows.append(self._trial(method, unit, rate))
                 advance(1)
         self._inputs.clear()
         metric = self._metric
         index, why = pick_unit(
-            [row["val_accuracy" if metric == "accuracy" else "val_score"] for row in rows],
-            [row["nc1"] for row in rows],
+            [row.val_accuracy if metric == "accuracy" else row.val_score for row in rows],
+            [row.nc1 for row in rows],
             self._num_validation,
         )
         if metric != "accuracy":
             why = why.replace("validation accuracy", f"{metric.replace('_', ' ')} on validation images")
-        rows[index]["chosen"] = True
-        self._unit = (rows[index]["unit"], f"block {rows[index]['unit']} {why} of {len(rows)} blocks tried")
+        unit = self.bench.units[index]
+        self.trials = tuple(row.model_copy(update={"chosen": place == index}) for place, row in enumerate(rows))
+        self._unit = (unit, f"block {unit} {why} of {len(rows)} blocks tried")
         return self._unit
 
     @property
@@ -118,15 +119,13 @@ class Chooser:
     def _num_validation(self) -> int:
         return len(self.bench.bundle.validation)
 
-    def _trial(self, purpose: str, method: str, unit: str | None, rate: float) -> dict[str, Any]:
+    def _trial(self, method: str, unit: str | None, rate: float) -> TrialRow:
         key = f"trial/{method}/{unit}/{rate:.6g}"
         began = time.perf_counter()
         values = self.ledger.once(
             key, lambda: {**self._run(method, unit, rate), "seconds": time.perf_counter() - began}
         )
-        row = {"purpose": purpose, "method": method, "unit": unit, "learning_rate": rate, "chosen": False, **values}
-        self.trials.append(row)
-        return row
+        return TrialRow(purpose="unit", method=method, unit=unit, learning_rate=rate, chosen=False, **values)
 
     def _run(self, method: str, unit: str | None, rate: float) -> dict[str, Any]:
         bench = self.bench
@@ -154,13 +153,7 @@ class Chooser:
                 stop=bench.stop,
             )
         except Diverged:
-            return {
-                "epochs": epochs,
-                "val_accuracy": None,
-                "nc1": None,
-                "val_score": None,
-                "note": "the loss was not finite",
-            }
+            return {"epochs": epochs, "val_accuracy": None, "nc1": None, "note": "the loss was not finite"}
         if kept is not None:
             features = tuned_features(model, kept[0], bench.runtime, stop=bench.stop)
         else:

@@ -277,7 +277,7 @@ def _conclude(
     desk: Desk,
     finished: dict[str, Tuned],
     left_out: dict[str, str],
-    trials: list[dict[str, Any]],
+    trials: tuple[TrialRow, ...],
     before: LayerRow,
 ) -> _Outcome:
     """The winner by validation, its mistakes, and the model to hand over."""
@@ -309,7 +309,7 @@ def _conclude(
     return _Outcome(
         finished,
         best,
-        tuple(TrialRow.model_validate(trial) for trial in trials),
+        trials,
         tuple(map(tuple, confusion.tolist())),
         _mistakes(winner, bench, desk.path) if desk.is_main else (),
         left_out,
