@@ -7,7 +7,7 @@ import pytest
 
 from nctransfer.errors import UsageError
 from nctransfer.probes import CRITERIA
-from nctransfer.transfer.winner import Candidate, pick_winner
+from nctransfer.transfer.winner import Candidate, close_to_best, pick_winner
 
 
 def candidate(name, right):
@@ -119,3 +119,20 @@ def test_the_criterion_decides():
 def test_a_criterion_needs_what_it_is_computed_from():
     with pytest.raises(UsageError, match="macro_f1 needs labels"):
         pick_winner([candidate("linear", [1.0, 0.0]), candidate("full", [1.0, 1.0])], "macro_f1")
+
+
+def test_close_to_the_best_are_one_probe_and_tuned_networks_within_a_standard_error_of_what_all_were_judged_on():
+    base = np.array([1.0] * 80 + [0.0] * 20)
+    near = base.copy()
+    near[[80, 81, 82]], near[[0, 1]] = 1.0, 0.0  # 1 point ahead, standard error 2.2
+    far = np.r_[np.zeros(30), base[30:]]
+    seen = np.r_[np.full(50, np.nan), near[50:]]  # judged on the second half alone
+
+    def tuned(name, right, loss):
+        return Candidate(name, name, right, losses=np.full(100, loss), tuned=True)
+
+    probes = [candidate("linear", far), candidate("deep", base)]
+    found = [*probes, tuned("layer", near, 0.9), tuned("full", near, 0.4), tuned("scl", far, 0.1)]
+    assert close_to_best(found) == ["full", "layer", "deep"]
+    assert close_to_best([*probes, tuned("full", seen, 0.4)]) == ["full"], "3 of 50 gained, nothing lost there"
+    assert close_to_best(probes) == ["deep"]

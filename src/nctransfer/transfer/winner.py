@@ -117,7 +117,7 @@ def close_to_best(
 ) -> list[str]:
     """The best probe and the tuned networks that are within one standard error of the best of them, the best first.
 
-    All are compared on the images that all of them were judged on.
+    All are compared on the images that all of them were judged on; of equals, the one with the smaller log-loss comes first.
 
     Args:
         candidates: As for `pick_winner`.
@@ -133,7 +133,7 @@ def close_to_best(
     group = [*([_round(probes, metric, labels).winner] if probes else []), *tuned]
     common = _common(group)
     terms = [candidate.terms(common, metric, labels) for candidate in group]
-    order = sorted(range(len(group)), key=lambda place: -_mean(terms[place]))
+    order = sorted(range(len(group)), key=lambda place: (-_mean(terms[place]), _loss(group[place], common)))
     best = terms[order[0]]
 
     def close(place: int) -> bool:
@@ -178,6 +178,11 @@ def _gap(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
 
 def _common(group: Sequence[Candidate]) -> np.ndarray:
     return np.logical_and.reduce([np.isfinite(candidate.right) for candidate in group])
+
+
+def _loss(candidate: Candidate, rows: np.ndarray) -> float:
+    """Mean log-loss on these images; 0 where nothing is known of it."""
+    return 0.0 if candidate.losses is None or not rows.any() else float(candidate.losses[rows].mean())
 
 
 def _mean(terms: np.ndarray) -> float:
