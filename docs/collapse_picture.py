@@ -21,9 +21,7 @@ def main() -> None:
     noise = torch.randn(600, 16, generator=generator)
     for name, share, spread in (("before", 0.0, 1.2), ("on_the_way", 0.5, 0.6), ("collapsed", 1.0, 0.08)):
         features = ((1 - share) * means + share * simplex)[labels] + spread * noise
-        draw_collapse(
-            collapse_plane(features, labels), images / f"collapse_{name}.png", title=f"{name.replace('_', ' ')}: "
-        )
+        draw_collapse(collapse_plane(features, labels), images / f"collapse_{name}.png", title=name.replace("_", " "))
 
 
 if __name__ == "__main__":

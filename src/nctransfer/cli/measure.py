@@ -99,12 +99,14 @@ def _measure_network(
     from .progress import TerminalWatch
 
     named = () if layers is None else None if layers == "all" else tuple(name.strip() for name in layers.split(","))
-    taken, found = layer_collapse(settings_from(settings, where="measure"), named, watch=TerminalWatch(), **options)
+    taken, found, names = layer_collapse(
+        settings_from(settings, where="measure"), named, watch=TerminalWatch(), **options
+    )
     if plot is not None:
         from ..metrics import collapse_plane
         from ..report import draw_collapse
 
-        draw_collapse(collapse_plane(taken.penultimate, taken.labels), plot)
+        draw_collapse(collapse_plane(taken.penultimate, taken.labels), plot, names=names)
     # Validation and test images are left out, so that the numbers are those of `auto`, `probe` and `tune`.
     show(
         {name: collapse.to_dict() for name, collapse in found.items()},

@@ -18,7 +18,7 @@ def layer_collapse(
     weighting: str = "sample",
     permutations: int = 20,
     watch: Watch | None = None,
-) -> tuple[LayerFeatures, dict[str, Collapse]]:
+) -> tuple[LayerFeatures, dict[str, Collapse], tuple[str, ...]]:
     """Features of a network and what they say of collapse.
 
     Args:
@@ -28,7 +28,7 @@ def layer_collapse(
         watch: Receives progress.
 
     Returns:
-        The pooled features, and the metrics of each layer by name.
+        The pooled features, the metrics of each layer by name, and the names of the classes.
 
     Raises:
         UsageError: an unknown network or layer.
@@ -50,4 +50,4 @@ def layer_collapse(
         )
         for name, features in taken.features.items()
     }
-    return taken, found
+    return taken, found, bench.bundle.class_names
