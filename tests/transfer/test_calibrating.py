@@ -42,6 +42,30 @@ def test_images_that_are_all_right_do_not_make_it_infinitely_sure():
     assert 0.1 < many < few < 1.0
 
 
+def test_images_that_also_chose_the_epoch_hardly_make_it_surer():
+    names, labels = ("a", "b"), torch.arange(60) % 2
+    right = 4 * functional.one_hot(labels, 2).double()
+    wrong = torch.where((torch.arange(60) < 20)[:, None], -right, right)
+    for logits in (right, wrong):
+        free, tied = (fit_calibration(logits, labels, names, chose=chose).temperature for chose in (False, True))
+        oracle = minimize_scalar(
+            lambda log_t, logits=logits: (
+                float(functional.cross_entropy(logits / np.exp(log_t), labels, reduction="sum"))
+                + log_t**2 / (2 * (0.5 if log_t > 0 else 0.1) ** 2)
+            ),
+            bounds=(-4, 5),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        assert tied == pytest.approx(np.exp(oracle.x), rel=1e-4)
+        assert (free < tied < 1.0) if logits is right else (free == tied > 1.0)
+    # What one validation split judges was chosen on it; out-of-fold images were not.
+    rows = torch.full((5, 2), torch.nan).double()
+    split = Held.of(torch.cat([rows, right]), torch.cat([labels[:5], labels]), names)
+    assert split.calibration == fit_calibration(right, labels, names, chose=True)
+    assert Held.of(right, labels, names).calibration == fit_calibration(right, labels, names)
+
+
 def test_rows_that_nobody_held_out_do_not_count():
     logits = torch.randn(30, 3, generator=torch.Generator().manual_seed(1)).double()
     labels = torch.arange(30) % 3

@@ -16,6 +16,9 @@ __all__ = ["FEWEST", "Held", "fit_calibration", "judge_calibration"]
 FEWEST = 10
 """Held-out images below which no temperature is fitted."""
 _PRIOR = 0.5
+# Below T = 1, where the images chose the epoch as well. Such images flatter: networks tuned on digits had 99.7 and 99.0 % of
+# 288 of them right and 98.3 and 97.8 % of the test images, and T = 0.62 and 0.66 raised the test log-loss by 50 and 23 %.
+_PRIOR_OF_CHOOSERS = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,21 +37,25 @@ class Held:
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Held:
-        """From logits ``(N, K)``, NaN in the rows of images that no fit left out, and labels ``(N,)``."""
+        """From logits ``(N, K)``, NaN in the rows of images that no fit left out, and labels ``(N,)``.
+
+        Where there are such rows, one validation split judges, which has chosen the epoch or the strength as well.
+        """
         known = torch.isfinite(logits).all(1)
         classes = torch.where(known, torch.nan_to_num(logits).argmax(1), -1)
-        calibration = fit_calibration(logits[known], labels[known], names)
+        calibration = fit_calibration(logits[known], labels[known], names, chose=not bool(known.all()))
         losses = torch.full((len(labels),), torch.nan, dtype=torch.float64)
         cooled = logits[known].double() / (calibration.temperature or 1.0)
         losses[known] = functional.cross_entropy(cooled, labels[known], reduction="none")
         return cls(classes, calibration, losses)
 
 
-def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> Calibration:
+def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...], *, chose: bool = False) -> Calibration:
     """The temperature of held-out logits ``(N, K)``, or the reason why there is none.
 
     A prior on ln T (standard deviation 0.5 around 0) keeps a few images from moving it far, and images that are all right
-    from making the model infinitely sure; from some hundreds of images on it no longer matters.
+    from making the model infinitely sure; from some hundreds of images on it no longer matters. Images that ``chose`` what
+    was kept are easier for it than others: towards T < 1, which makes the model surer, the prior is then 0.1 wide.
 
     Example:
         >>> fit_calibration(torch.eye(2).repeat(10, 1), torch.zeros(20, dtype=torch.int64), ("cat", "dog")).note
@@ -62,7 +69,11 @@ def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...]) -> C
         return Calibration(
             temperature=None, images=count, note=f"all {count} held-out images are of class {names[int(labels[0])]}"
         )
-    return Calibration(temperature=fit_temperature(logits, labels, prior=_PRIOR), images=count)
+    temperature = fit_temperature(logits, labels, prior=_PRIOR)
+    if chose and temperature < 1.0:
+        # The prior's two sides meet at T = 1, so the optimum stays on the side that it was on.
+        temperature = fit_temperature(logits, labels, prior=_PRIOR_OF_CHOOSERS)
+    return Calibration(temperature=temperature, images=count)
 
 
 def judge_calibration(found: Calibration, logits: Tensor, labels: Tensor) -> Calibration:
