@@ -53,7 +53,7 @@ def _build(root: Path) -> None:
     os.chdir(root)
     try:
         striped = striped_bundle(noise=160)
-        nctransfer.auto(striped, local_network(), out="runs/demo", epochs=2, augment=2, **QUICK)
+        nctransfer.auto(striped, local_network(), out="runs/demo", epochs=2, augment=2, more_folds=False, **QUICK)
         nctransfer.probe(striped, local_network(), out="runs/probe", **QUICK)
         nctransfer.pretrain(
             striped,

@@ -134,7 +134,7 @@ def test_a_step_is_not_timed_where_even_its_least_does_not_fit():
 
 def test_a_run_with_time_for_one_probe_hands_over_the_best_that_it_measured(striped, tmp_path, monkeypatch):
     """The probe of an inner layer is the best of the single layers here, and no other method is granted any time."""
-    asked = {"methods": ["linear", "deep", "full"], "device": "cpu", "budget": "1h"}
+    asked = {"methods": ["linear", "deep"], "device": "cpu", "budget": "1h"}
     whole = auto(striped, _network(), out=tmp_path / "whole", **asked)
     (inner,) = (name for name in whole.methods if "@" in name)
     layers = {row.name: row.probe_val_accuracy for row in whole.record.layers}
@@ -150,7 +150,7 @@ def test_a_run_with_time_for_one_probe_hands_over_the_best_that_it_measured(stri
     monkeypatch.setattr("nctransfer.transfer.probing.fit_deep", lambda *args, **more: pytest.fail("no time for it"))
     short = auto(striped, _network(), out=folder, resume=True, **asked)
     assert list(short.methods) == [short.best_method] == [inner]
-    assert set(short.record.left_out) == {"linear", "deep", "full"}
+    assert set(short.record.left_out) == {"linear", "deep"}
     assert "needs about 5000 s" in short.record.left_out["linear"]
 
 

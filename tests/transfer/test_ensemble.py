@@ -16,6 +16,7 @@ from nctransfer.transfer.pooling import choose_pool, pooled
 from nctransfer.transfer.settings import settings_from
 
 ASKED = {
+    "refit": False,
     "methods": ["linear", "deep", "full"],
     "epochs": 2,
     "lr": 3e-3,

@@ -15,7 +15,15 @@ from nctransfer.transfer.grid import run_grid
 from nctransfer.transfer.settings import settings_from
 from tiny import small_resnet
 
-QUICK = {"epochs": 2, "batch_size": 16, "lr": 0.003, "augment": 2, "device": "cpu", "step_cost": False}
+QUICK = {
+    "epochs": 2,
+    "batch_size": 16,
+    "lr": 0.003,
+    "augment": 2,
+    "device": "cpu",
+    "step_cost": False,
+    "more_folds": False,
+}
 LAYERS = ["layer1.0", "layer2.0", "layer3.0"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..runs import MethodRow, Result
+from ..runs import Member, MethodRow, Result
 from .blocks import Block, Cell, Columns, Details, Figure, Section, Table, Tile
 from .figures import Method, Series, curves, methods, scatter
 from .footnotes import Footnotes
@@ -223,10 +223,7 @@ def _extras(listed: dict[str, MethodRow]) -> list[Block]:
         "Validation accuracy with → without them": [
             _arrow(percent, row.skip_accuracy_on, row.skip_accuracy_off) for row in listed.values()
         ],
-        "Members, with their weights": [
-            ", ".join(f"{member.name} ({percent(member.weight, 0)})" for member in row.members) or DASH
-            for row in listed.values()
-        ],
+        "Members, with their weights": [", ".join(map(_member, row.members)) or DASH for row in listed.values()],
         "Forward passes": [count(row.passes) for row in listed.values()],
         "All parameters": [amount(row.total_parameters) if row.passes else DASH for row in listed.values()],
         "Milliseconds an image": [significant(row.milliseconds) for row in listed.values()],
@@ -249,6 +246,10 @@ def _extras(listed: dict[str, MethodRow]) -> list[Block]:
         table = Table(columns, spent, "Accuracy against time", frozenset({1}), stack=True)
         blocks.append(Details("Accuracy against time", [table]))
     return blocks
+
+
+def _member(member: Member) -> str:
+    return member.name if member.weight is None else f"{member.name} ({percent(member.weight, 0)})"
 
 
 def _arrow(show: object, before: float | None, after: float | None) -> str:
