@@ -14,20 +14,19 @@ from nctransfer.studies import STUDIES, get_scale
 from nctransfer.studies.effects import elsewhere
 from nctransfer.studies.figure2 import threshold
 from nctransfer.studies.noise import RATES, noise_rates, turning_rates
+from nctransfer.studies.parts import both, pooled
 from nctransfer.studies.verdicts import (
     NC1_MARGIN,
     POINT,
     above,
     alike,
     at_least,
-    both,
     correlation,
     decide,
     half_of,
     interval,
     larger,
     no_worse,
-    pooled,
 )
 
 EFFECTS = st.lists(st.floats(-10, 10), min_size=1, max_size=6)

@@ -12,9 +12,10 @@ from .cells import Cell, transfer
 from .effects import gaps, log_ratios
 from .families import HEADED, by_loss
 from .panels import axis, over_seeds, plot, series, table
+from .parts import pooled
 from .scale import Scale
 from .study import Findings, Outcome, Study, at
-from .verdicts import NC1_MARGIN, POINT, POINTS, RATIO, Verdict, correlation, decide, pooled
+from .verdicts import NC1_MARGIN, POINT, POINTS, RATIO, Verdict, correlation, decide
 
 __all__ = ["PAPER", "STUDY"]
 

@@ -11,9 +11,10 @@ from typing import Any
 from .effects import gaps, strengths
 from .figure3 import downstream_cells, trained_models
 from .panels import axis, mean, over_seeds, plot, series, table
+from .parts import pooled
 from .scale import Scale
 from .study import Findings, Outcome, Study, at
-from .verdicts import RHO, RHO_MARGIN, Verdict, correlation, decide, pooled, spearman
+from .verdicts import RHO, RHO_MARGIN, Verdict, correlation, decide, spearman
 
 __all__ = ["PAPER", "STUDY"]
 

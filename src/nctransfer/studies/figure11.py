@@ -14,9 +14,10 @@ from .cells import Cell, transfer
 from .effects import averaged, gaps, log_ratios
 from .families import by_loss, tuned_backbone
 from .panels import axis, mean, over_seeds, plot, series, table
+from .parts import pooled
 from .scale import Backbone, Scale, seeded
 from .study import Findings, Outcome, Study, at
-from .verdicts import NC1_MARGIN, POINT, POINTS, RATIO, Verdict, above, correlation, decide, pooled
+from .verdicts import NC1_MARGIN, POINT, POINTS, RATIO, Verdict, above, correlation, decide
 
 __all__ = ["PAPER", "STUDY"]
 

@@ -15,9 +15,10 @@ from .cells import Cell, transfer
 from .effects import averaged, elsewhere
 from .families import by_diversity
 from .panels import axis, mean, over_seeds, plot, series, table
+from .parts import both
 from .scale import Scale
 from .study import Findings, Outcome, Study
-from .verdicts import POINT, POINTS, Verdict, above, both, correlation, decide, larger
+from .verdicts import POINT, POINTS, Verdict, above, correlation, decide, larger
 
 __all__ = ["PAPER", "STUDY", "less_diverse", "threshold"]
 

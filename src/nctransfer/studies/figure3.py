@@ -12,9 +12,10 @@ from .effects import averaged, gaps, strengths
 from .families import by_diversity
 from .figure2 import less_diverse
 from .panels import axis, mean, over_seeds, plot, series, table
+from .parts import pooled
 from .scale import Scale
 from .study import Findings, Outcome, Study
-from .verdicts import RHO, RHO_MARGIN, Verdict, correlation, decide, pooled, spearman
+from .verdicts import RHO, RHO_MARGIN, Verdict, correlation, decide, spearman
 
 __all__ = ["PAPER", "STUDY", "downstream_cells", "trained_models"]
 

@@ -13,9 +13,10 @@ from .cells import Cell, transfer
 from .depth import LEAST_R2, R2_MARGIN, straight
 from .families import by_loss, pretrained
 from .panels import axis, over_seeds, plot, series, table
+from .parts import pooled
 from .scale import Scale
 from .study import Findings, Outcome, Study, at
-from .verdicts import RHO, RHO_MARGIN, Verdict, at_least, decide, pooled, spearman
+from .verdicts import RHO, RHO_MARGIN, Verdict, at_least, decide, spearman
 
 __all__ = ["PAPER", "STUDY"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from .panels import axis, over_seeds, plot, series, table
 from .study import Findings, Outcome, Study
 from .verdicts import POINT, POINTS, RHO, RHO_MARGIN, Verdict, decide, no_worse, spearman
-from .zoo import mean_over, of_sets, rows_of, zoo_cells
+from .zoo import mean_over, rows_of, zoo_cells
 
 __all__ = ["NUMBERS", "STUDY", "picked_elsewhere"]
 
@@ -156,43 +156,39 @@ def _claims(
         return [None if a is None or b is None else a - b for a, b in zip(loss[name], loss["nc1"], strict=True)]
 
     return [
-        of_sets(
-            decide(
-                "The more collapsed a layer on downstream data, the better its probe (|ρ| of at least 0.5)",
-                order,
-                "−ρ of NC1 and probe accuracy over layers",
-                margin=RHO_MARGIN,
-                unit=RHO,
-                least_mean=0.5,
-            )
+        decide(
+            "The more collapsed a layer on downstream data, the better its probe (|ρ| of at least 0.5)",
+            order,
+            "−ρ of NC1 and probe accuracy over layers",
+            margin=RHO_MARGIN,
+            unit=RHO,
+            least_mean=0.5,
+            each="data set",
         ),
-        of_sets(
-            no_worse(
-                "The layer of the smallest NC1 is at most 1 point behind the best layer",
-                minus(loss["nc1"]),
-                "its probe less that of the best layer",
-                margin=POINT,
-                unit=POINTS,
-            )
+        no_worse(
+            "The layer of the smallest NC1 is at most 1 point behind the best layer",
+            minus(loss["nc1"]),
+            "its probe less that of the best layer",
+            margin=POINT,
+            unit=POINTS,
+            each="data set",
         ),
-        of_sets(
-            no_worse(
-                "The layer named by the number that was best on the other sets is at most 1 point behind the best layer",
-                minus(picked),
-                "its probe less that of the best layer",
-                margin=POINT,
-                unit=POINTS,
-            )
+        no_worse(
+            "The layer named by the number that was best on the other sets is at most 1 point behind the best layer",
+            minus(picked),
+            "its probe less that of the best layer",
+            margin=POINT,
+            unit=POINTS,
+            each="data set",
         ),
         *(
-            of_sets(
-                decide(
-                    f"NC1 names a better layer than {NUMBERS[name][0]}",
-                    gap(name),
-                    f"loss by {NUMBERS[name][0]} less loss by NC1",
-                    margin=POINT,
-                    unit=POINTS,
-                )
+            decide(
+                f"NC1 names a better layer than {NUMBERS[name][0]}",
+                gap(name),
+                f"loss by {NUMBERS[name][0]} less loss by NC1",
+                margin=POINT,
+                unit=POINTS,
+                each="data set",
             )
             for name in ("depth", "cdnv", "floor", "calibrated")
         ),

@@ -12,7 +12,7 @@ from .effects import averaged, gaps, log_ratios
 from .panels import axis, over_seeds, plot, series, table
 from .study import Findings, Outcome, Study
 from .verdicts import NC1_MARGIN, POINT, POINTS, RATIO, RHO, RHO_MARGIN, Verdict, decide, spearman
-from .zoo import of_sets, rows_of, zoo_cells
+from .zoo import rows_of, zoo_cells
 
 __all__ = ["STUDY"]
 
@@ -63,42 +63,38 @@ def _claims(outcome: Outcome, nc1: Table, last: Table, best: Table) -> list[Verd
         rho = spearman([(nc1[name][place], last[name][place]) for name in zoo.networks])
         orders.append(None if rho is None else -rho)
     return [
-        of_sets(
-            decide(
-                "A broad source leaves more collapse on downstream data than a narrow one",
-                ratios,
-                "penultimate NC1 after a narrow source over that after the broad one",
-                margin=NC1_MARGIN,
-                unit=RATIO,
-            )
+        decide(
+            "A broad source leaves more collapse on downstream data than a narrow one",
+            ratios,
+            "penultimate NC1 after a narrow source over that after the broad one",
+            margin=NC1_MARGIN,
+            unit=RATIO,
+            each="data set",
         ),
-        of_sets(
-            decide(
-                "A broad source transfers better than a narrow one",
-                at_last,
-                "linear probe, broad less narrow",
-                margin=POINT,
-                unit=POINTS,
-            )
+        decide(
+            "A broad source transfers better than a narrow one",
+            at_last,
+            "linear probe, broad less narrow",
+            margin=POINT,
+            unit=POINTS,
+            each="data set",
         ),
-        of_sets(
-            decide(
-                "The breadth of the source matters less at the best layer than at the last",
-                gaps(at_last, at_best),
-                "gain by breadth at the last layer less that at the best",
-                margin=POINT,
-                unit=POINTS,
-            )
+        decide(
+            "The breadth of the source matters less at the best layer than at the last",
+            gaps(at_last, at_best),
+            "gain by breadth at the last layer less that at the best",
+            margin=POINT,
+            unit=POINTS,
+            each="data set",
         ),
-        of_sets(
-            decide(
-                "Over networks, more collapse on downstream data goes with a better probe (|ρ| of at least 0.5)",
-                orders,
-                "−ρ of NC1 and probe accuracy over networks",
-                margin=RHO_MARGIN,
-                unit=RHO,
-                least_mean=0.5,
-            )
+        decide(
+            "Over networks, more collapse on downstream data goes with a better probe (|ρ| of at least 0.5)",
+            orders,
+            "−ρ of NC1 and probe accuracy over networks",
+            margin=RHO_MARGIN,
+            unit=RHO,
+            least_mean=0.5,
+            each="data set",
         ),
     ]
 

@@ -11,9 +11,10 @@ from .cells import Cell, transfer
 from .effects import gaps, log_ratios
 from .families import by_loss, pretrained
 from .panels import axis, mean, over_seeds, plot, series, table
+from .parts import pooled
 from .scale import Scale
 from .study import Findings, Outcome, Study
-from .verdicts import NC1_MARGIN, POINTS, RATIO, Verdict, above, alike, decide, half_of, larger, pooled
+from .verdicts import NC1_MARGIN, POINTS, RATIO, Verdict, above, alike, decide, half_of, larger
 
 __all__ = ["PAPER", "STUDY"]
 

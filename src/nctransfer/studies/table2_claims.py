@@ -8,9 +8,10 @@ from typing import Any
 
 from .effects import averaged, gaps
 from .families import tuned_label
+from .parts import pooled
 from .scales import Backbone
 from .study import Outcome
-from .verdicts import POINT, POINTS, Verdict, above, decide, half_of, no_worse, pooled
+from .verdicts import POINT, POINTS, Verdict, above, decide, half_of, no_worse
 
 __all__ = ["PAPER", "table2_claims"]
 

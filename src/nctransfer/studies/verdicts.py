@@ -36,14 +36,12 @@ __all__ = [
     "above",
     "alike",
     "at_least",
-    "both",
     "correlation",
     "decide",
     "half_of",
     "interval",
     "larger",
     "no_worse",
-    "pooled",
     "spearman",
 ]
 
@@ -159,6 +157,7 @@ def decide(
     margin: float,
     unit: Unit = PLAIN,
     least_mean: float = 0.0,
+    each: str = "seed",
 ) -> Verdict:
     """A verdict from one effect a seed, where an effect above 0 speaks for the claim.
 
@@ -169,6 +168,7 @@ def decide(
         margin: X, in the unit of the effects.
         unit: How an effect is printed.
         least_mean: The claim holds only if the mean reaches this as well.
+        each: What has an effect each, where it is not a seed.
 
     Example:
         >>> decide("a is larger", [0.5, 0.6, 0.55], "difference", margin=0.1).verdict
@@ -187,7 +187,7 @@ def decide(
     if not known:
         return Verdict(statement, "undecided", f"{name}: not computed", (), margin=margin)
     shown = ", ".join("–" if effect is None else unit.show(effect) for effect in seen)
-    said = f"{name}{unit.title} by seed: {shown}"
+    said = f"{name}{unit.title} by {each}: {shown}"
     mean = _but_for_ties(statistics.fmean(known))
     towards: Word | None = "holds" if mean > 0 else "does not hold" if mean < 0 else None
     if len(known) == 1:
@@ -326,14 +326,16 @@ def alike(made: Verdict) -> Verdict:
     return replace(made, verdict=turned.get(made.verdict, "undecided"), leaning=None, rule="alike")
 
 
-def no_worse(statement: str, effects: Sequence[float | None], name: str, *, margin: float, unit: Unit) -> Verdict:
+def no_worse(
+    statement: str, effects: Sequence[float | None], name: str, *, margin: float, unit: Unit, each: str = "seed"
+) -> Verdict:
     """The claim that an effect is above −X: it holds where the 95 % interval is, and does not where all of it is below.
 
     Example:
         >>> no_worse("not behind", [-0.001, 0.002, 0.0], "difference", margin=POINT, unit=POINTS).verdict
         'holds'
     """
-    made = decide(statement, effects, name, margin=margin, unit=unit)
+    made = decide(statement, effects, name, margin=margin, unit=unit, each=each)
     word: Word = "undecided"
     if made.interval is not None and len(made.effects) >= LEAST_SEEDS:
         low, high = made.interval
@@ -342,57 +344,3 @@ def no_worse(statement: str, effects: Sequence[float | None], name: str, *, marg
     statistic = made.statistic.split("; X =")[0] + f"; X = {unit.show(margin)}"
     leaning = towards if word == "undecided" and made.effects else None
     return replace(made, verdict=word, statistic=statistic, leaning=leaning, rule="no worse")
-
-
-def both(statement: str, parts: Sequence[Verdict]) -> list[Verdict]:
-    """A claim that holds where all its parts do, and does not where any does not; the parts refer to it."""
-    words = [part.verdict for part in parts]
-    word: Word = "undecided"
-    if "does not hold" in words:
-        word = "does not hold"
-    elif all(each == "holds" for each in words):
-        word = "holds"
-    elif "no difference" in words:
-        word = "no difference"
-    leanings = {part.leaning or part.verdict for part in parts}
-    leaning: Word | None = None
-    if word == "undecided" and None not in leanings:
-        leaning = "holds" if leanings <= {"holds"} else "does not hold" if "does not hold" in leanings else None
-    said = "; ".join(f"({place + 1}) {part.verdict}" for place, part in enumerate(parts))
-    fewest = min((part.effects for part in parts), key=len)
-    return [
-        Verdict(statement, word, f"its parts: {said}", fewest, leaning, rule="both"),
-        *(replace(part, part_of=statement) for part in parts),
-    ]
-
-
-def pooled(
-    statement: str,
-    parts: Sequence[Verdict],
-    effects: Sequence[Sequence[float | None]],
-    name: str,
-    *,
-    margin: float,
-    unit: Unit = PLAIN,
-    least_mean: float = 0.0,
-) -> list[Verdict]:
-    """A claim over several parts (units, data sets): the mean of their effects, seed by seed; the parts refer to it.
-
-    Args:
-        statement: The claim over all parts.
-        parts: The claims of each part.
-        effects: For each part its effect for every seed, None where missing.
-        name: What the effect is.
-        margin, unit, least_mean: As for :func:`decide`.
-
-    Returns:
-        The whole and then its parts; a single part stands alone.
-    """
-    if len(parts) == 1:
-        return [parts[0]]
-    rows = zip(*effects, strict=True)
-    means = [
-        statistics.fmean(known) if len(known := [v for v in row if v is not None]) == len(row) else None for row in rows
-    ]
-    whole = decide(statement, means, name, margin=margin, unit=unit, least_mean=least_mean)
-    return [whole, *(replace(part, part_of=statement) for part in parts)]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from .cells import Cell, transfer
 from .families import by_loss
 from .scale import Scale
 from .study import Outcome
-from .verdicts import Verdict
 
-__all__ = ["mean_over", "of_sets", "rows_of", "zoo_cells"]
+__all__ = ["mean_over", "rows_of", "zoo_cells"]
 
 
 def zoo_cells(scale: Scale, seed: int) -> dict[str, Cell]:
@@ -40,8 +38,3 @@ def mean_over(values: Sequence[float | None]) -> float | None:
     """The mean of what is known; None of nothing."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def of_sets(made: Verdict) -> Verdict:
-    """A verdict whose effects are those of data sets and not of seeds, and says so."""
-    return replace(made, statistic=made.statistic.replace(" by seed:", " by data set:"))
