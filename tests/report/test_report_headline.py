@@ -76,11 +76,14 @@ def test_headline(result: Callable, score: Callable) -> None:
 def test_a_layer_whose_probe_does_better_is_named(result: Callable, score: Callable) -> None:
     inner = LayerRow(name="blocks.4", dim=8, nc1=1.0, cdnv=1.0, probe_val_accuracy=0.95)
     outer = LayerRow(name="penultimate", dim=8, nc1=1.0, cdnv=1.0, probe_val_accuracy=0.85)
-    said = better_layer(result("scl", (inner, outer), scl=score("scl", 0.9)))
+    ahead = score("linear", 0.9, val_accuracy=0.95)
+    scl = score("scl", 0.9, val_accuracy=0.9)
+    said = better_layer(result("scl", (inner, outer), scl=scl, **{"linear@blocks.4": ahead}))
     assert "A linear probe of blocks.4 does better on held-out images (95.0 % against 90.0 %)" in said.replace(
         "\xa0", " "
     )
     assert "not the model that this run hands over" in said
+    assert better_layer(result("scl", (inner, outer), scl=scl)) == "", "judged on other images"
     both = result("linear", (inner, outer), linear=score("linear", 0.9))
     assert "(95.0 % against 85.0 %)" in better_layer(both).replace("\xa0", " "), "judged as the inner layer is"
     tried = score("linear", 0.9, val_accuracy=0.89)

@@ -52,22 +52,22 @@ def headline(record: Result) -> str:
 
 
 def better_layer(record: Result) -> str:
-    """A sentence where the linear probe of a layer is more accurate on validation than what is handed over, else empty."""
+    """A sentence where the linear probe of a layer is more accurate on held-out images than what is handed over, else empty.
+
+    Only accuracies of the same images are compared: those of validation where the layer's probe was a candidate itself, else
+    those of the probes, which few images make cross-validated. A tuned network has none of that kind.
+    """
     best = best_method(record)
-    if best is None:
-        return ""
-    row, last = record.methods[best], record.layers[-1] if record.layers else None
     scored = [(layer.probe_val_accuracy, layer.name) for layer in record.layers if layer.probe_val_accuracy is not None]
-    if not scored or row.val_accuracy is None:
+    if best is None or not scored:
         return ""
     accuracy, name = max(scored, key=lambda pair: pair[0])
-    ours: float | None = row.val_accuracy
+    ours: float | None = None
     if tried := next((other for key, other in record.methods.items() if key.endswith(f"@{name}")), None):
-        # The layer's probe was a candidate itself, judged on the same images.
-        accuracy = tried.val_accuracy or 0.0
-    elif best == _BASELINE and last is not None and last.probe_val_accuracy is not None:
-        ours = last.probe_val_accuracy
-    if ours is None or accuracy <= ours or tried is row:
+        accuracy, ours = tried.val_accuracy or 0.0, record.methods[best].val_accuracy
+    elif best == _BASELINE:
+        ours = record.layers[-1].probe_val_accuracy
+    if ours is None or accuracy <= ours or tried is record.methods[best]:
         return ""
     return (
         f"A linear probe of {name} does better on held-out images ({percent(accuracy)} against {percent(ours)}), but it "
