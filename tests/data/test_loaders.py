@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nctransfer.data import PixelLoader, Preprocess, bundle_from_arrays, open_dataset
+from nctransfer.data import PixelLoader, Preprocess, balanced_order, bundle_from_arrays, open_dataset
 from nctransfer.errors import DataError, ResourceError, UsageError
 
 
@@ -195,3 +195,45 @@ def test_a_strip_does_not_fill_the_memory(make_image):
 def test_preprocess_settings(setting, message):
     with pytest.raises(UsageError, match=message):
         Preprocess(**{"size": 8, **setting})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_balanced_epoch_holds_every_class_and_in_time_every_image_alike(seed):
+    labels = np.random.default_rng(seed).choice(4, 200, p=[0.6, 0.3, 0.07, 0.03])
+    seen = np.zeros(200, dtype=int)
+    for epoch in range(12):
+        order = balanced_order(labels, seed, epoch)
+        assert len(order) == 200
+        assert np.array_equal(order, balanced_order(labels, seed, epoch))
+        counts = np.bincount(labels[order], minlength=4)
+        assert counts.max() - counts.min() <= 1
+        seen += np.bincount(order, minlength=200)
+    for label in range(4):
+        own = seen[labels == label]
+        assert own.max() - own.min() <= 1, "no image of a class is shown two times more often than another"
+
+
+def test_a_balanced_order_that_does_not_divide_leaves_out_few():
+    labels = np.array([0] * 7 + [1] * 3 + [2])
+    for epoch in range(5):
+        counts = np.bincount(labels[balanced_order(labels, 1, epoch)], minlength=3)
+        assert counts.sum() == 11
+        assert counts.max() <= 4
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_balanced_loader_gives_the_same_bits_on_every_road_and_a_key_to_every_draw(num_workers):
+    images = np.random.default_rng(0).integers(0, 256, (40, 9, 12, 3), dtype=np.uint8)
+    split = bundle_from_arrays(images, np.array([0] * 30 + [1] * 10), check=False).train
+    settings = {"batch_size": 7, "shuffle": True, "seed": 4, "balanced": True}
+    here = PixelLoader(split, PREPROCESS, **settings)
+    there = PixelLoader(split, PREPROCESS, **settings, num_workers=num_workers, memory_limit=0)
+    batches = list(here.epoch(1)), list(there.epoch(1))
+    for first, second in zip(*batches, strict=True):
+        assert torch.equal(first.images, second.images)
+        assert torch.equal(first.keys, second.keys)
+        assert torch.equal(first.keys % len(split), first.indices)
+    keys = torch.cat([batch.keys for batch in batches[0]])
+    assert len(keys.unique()) == len(keys)
+    late = next(here.epoch(1, 3))
+    assert torch.equal(late.keys, batches[0][3].keys)

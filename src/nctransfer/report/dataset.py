@@ -30,6 +30,8 @@ def data_section(record: Result | PretrainRecord | RankRecord, shown: list[str])
     lead = f"{dataset.name or 'The data set'}: {count(num_classes)} classes"
     lead += f"; images: {join(parts)}." if parts else "."
     blocks: list[Block] = []
+    if isinstance(record, Result) and record.balance and record.balance.kind != "none":
+        blocks.append(Prose(f"Classes of unequal size were balanced by {record.balance.kind}: {record.balance.why}."))
     if isinstance(record, Result) and record.augment:
         why = record.augment.why
         text = f"Augmentation level {count(record.augment.level)}"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SCHEMA_VERSION,
         Augmentation,
         BadImage,
+        Balance,
         Cost,
         DataReport,
         Dataset,
@@ -104,6 +105,7 @@ __all__ = lazy_front(
         "record": [
             "SCHEMA_VERSION",
             "Augmentation",
+            "Balance",
             "BadImage",
             "Cost",
             "DataReport",

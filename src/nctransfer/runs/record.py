@@ -293,6 +293,17 @@ class Cost(Record):
     )
 
 
+class Balance(Record):
+    """How the run made up for classes of unequal size."""
+
+    kind: Text = Field(description="none, weights, sampler or logit-adjust")
+    why: Text = Field(default="", description="why so")
+    ratio: Number = Field(
+        default=None,
+        description="training images of the largest class over those of the smallest; None where one has none",
+    )
+
+
 class Augmentation(Record):
     """The augmentation of the tuning."""
 

@@ -8,7 +8,20 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from .picture import PlanePicture, TuningPicture
-from .record import Augmentation, Cost, Dataset, Hardware, Interval, ModelFacts, Number, Record, SplitSizes, Text, Whole
+from .record import (
+    Augmentation,
+    Balance,
+    Cost,
+    Dataset,
+    Hardware,
+    Interval,
+    ModelFacts,
+    Number,
+    Record,
+    SplitSizes,
+    Text,
+    Whole,
+)
 from .rows import (
     Decision,
     FrontierPoint,
@@ -42,6 +55,7 @@ class Result(Record):
     hardware: Hardware = Field(description="what it was computed on")
     warnings: tuple[Text, ...] = Field(description="what must not be missed")
     augment: Augmentation | None = Field(default=None, description="the augmentation of the tuning")
+    balance: Balance | None = Field(default=None, description="what was done about classes of unequal size")
     layers_after: dict[Text, tuple[LayerAfter, ...]] = Field(
         default={}, description="by method: every layer after tuning"
     )

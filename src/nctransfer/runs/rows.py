@@ -309,7 +309,11 @@ class TrialRow(Record):
     chosen: bool = Field(description="whether it was chosen")
     epochs: Whole = Field(description="epochs of the trial")
     val_accuracy: Number = Field(description="validation accuracy at its end")
-    val_score: Number = Field(default=None, description="the run's `metric` on validation images, where it decided")
+    val_score: Number = Field(
+        default=None,
+        description="the run's `metric` on validation images, larger is better; None where that is accuracy",
+    )
+    val_error: Number = Field(default=None, description="standard error of `val_score`")
     nc1: Number = Field(description="NC1 of the penultimate training features at its end")
     seconds: Number = Field(default=None, description="wall time of the trial")
     note: Text | None = Field(default=None, description="why a number is missing")

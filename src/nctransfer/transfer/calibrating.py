@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..probes import brier_score, calibration_error, chance_error, fit_temperature, reliability
+from ..probes import brier_score, calibration_error, chance_error, criterion_terms, fit_temperature, reliability
 from ..runs import Calibration, ReliabilityBin
 
-__all__ = ["FEWEST", "Held", "fit_calibration", "judge_calibration"]
+__all__ = ["FEWEST", "Held", "fit_calibration", "judge_calibration", "metric_terms"]
 
 FEWEST = 10
 """Held-out images below which no temperature is fitted."""
@@ -74,6 +74,21 @@ def fit_calibration(logits: Tensor, labels: Tensor, names: tuple[str, ...], *, c
         # The prior's two sides meet at T = 1, so the optimum stays on the side that it was on.
         temperature = fit_temperature(logits, labels, prior=_PRIOR_OF_CHOOSERS)
     return Calibration(temperature=temperature, images=count)
+
+
+def metric_terms(metric: str, logits: Tensor, labels: Tensor) -> Tensor:
+    """A run's metric on held-out images, one term an image (see `criterion_terms`); log-loss is that of calibrated logits.
+
+    Example:
+        >>> float(metric_terms("accuracy", torch.eye(2), torch.tensor([0, 0])).mean())
+        0.5
+    """
+    losses = None
+    if metric == "log_loss":
+        names = tuple(str(number) for number in range(logits.shape[1]))
+        temperature = fit_calibration(logits, labels, names).temperature or 1.0
+        losses = functional.cross_entropy(logits.double() / temperature, labels, reduction="none")
+    return criterion_terms(metric, labels, logits.argmax(1), losses)
 
 
 def judge_calibration(found: Calibration, logits: Tensor, labels: Tensor) -> Calibration:

@@ -1,16 +1,18 @@
 """Choosing the tuned block, on the validation split, by short trials.
 
 A trial trains a method for a few epochs on at most a few hundred training images, without augmentation, so that all that
-lies below the tuned unit is computed once. It looks at two things: validation accuracy and the penultimate NC1 on the
-images it trained on. Accuracy leads; among units that it cannot tell apart (within two standard errors of the best) the
-most collapsed wins, after section 3.3 of the paper. A.3.3 warns why NC1 does not lead: a network of which much is tuned
-collapses on its training data whether or not it generalises.
+lies below the tuned unit is computed once. It looks at two things: the run's metric on validation images (accuracy, unless
+another was asked for; log-loss after temperature scaling) and the penultimate NC1 on the images it trained on. The metric leads;
+among units that it cannot tell apart (within two standard errors of the best) the most collapsed wins, after section 3.3 of the
+paper. A.3.3 warns why NC1 does not lead: a network of which much is tuned collapses on its training data whether or not it
+generalises.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,8 @@ import torch
 from ..engine import Batches, Diverged
 from ..errors import DataError
 from ..metrics import nc1
-from ..probes import criterion_terms
 from ..runs import Ledger, TrialRow
+from .calibrating import metric_terms
 from .evaluate import cached_accuracy, cached_logits, run_split, tuned_features
 from .fitting import fit
 from .methods import METHODS, find_method
@@ -42,6 +44,12 @@ __all__ = [
 ]
 
 TRIAL_EPOCHS = 3
+_NAMES = {
+    "accuracy": "validation accuracy",
+    "balanced_accuracy": "balanced accuracy on validation images",
+    "macro_f1": "macro F1 on validation images",
+    "log_loss": "log-loss on validation images",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Chooser:
             unit, why_unit = self._choose_unit(method, rate)
         if self.bench.settings.lr is not None:
             return Choice(unit, rate, _sentence(why_unit, f"learning rate {rate:g} asked for"))
-        recipe = rates_for(rate, METHODS[method].whole, 1.0 - self.bench.probing.deep.joint.accuracy)
+        recipe = rates_for(rate, METHODS[method].whole, self.bench.probing.error(self.bench.settings.metric))
         rates = self.bench.settings.thoroughness.rates(rate, recipe)
         why_rate = f"trained at rates {' and '.join(f'{value:g}' for value in rates)}" if len(rates) > 1 else ""
         return Choice(unit, rate, _sentence(why_unit, why_rate), rates)
@@ -97,23 +105,19 @@ class Chooser:
                 rows.append(self._trial(method, unit, rate))
                 advance(1)
         self._inputs.clear()
-        metric = self._metric
+        metric = self.bench.settings.metric
+        plain = metric == "accuracy"
         index, why = pick_unit(
-            [row.val_accuracy if metric == "accuracy" else row.val_score for row in rows],
+            [row.val_accuracy if plain else row.val_score for row in rows],
             [row.nc1 for row in rows],
             self._num_validation,
+            metric=metric,
+            errors=None if plain else [row.val_error for row in rows],
         )
-        if metric != "accuracy":
-            why = why.replace("validation accuracy", f"{metric.replace('_', ' ')} on validation images")
         unit = self.bench.units[index]
         self.trials = tuple(row.model_copy(update={"chosen": place == index}) for place, row in enumerate(rows))
         self._unit = (unit, f"block {unit} {why} of {len(rows)} blocks tried")
         return self._unit
-
-    @property
-    def _metric(self) -> str:
-        """The criterion of the trials; their few epochs tell nothing of probabilities, so that log-loss is no criterion."""
-        return "accuracy" if self.bench.settings.metric == "log_loss" else self.bench.settings.metric
 
     @property
     def _num_validation(self) -> int:
@@ -139,6 +143,8 @@ class Chooser:
             validate=lambda tuned: validation_accuracy(tuned, bench, kept and kept[1]),
             from_cut=kept is not None,
             keep_best=False,
+            class_weights=bench.inputs.loss_weights,
+            log_prior=bench.inputs.loss_prior,
         )
         if kept is not None:
             batches: Batches = bench.inputs.cached_batches(kept[0], self.rows, batch_size=self.batch_size)
@@ -160,9 +166,11 @@ class Chooser:
             loader = bench.inputs.loader("train", subset=self.rows)
             features = run_split(model, loader, bench.runtime, stop=bench.stop)[2].penultimate
         score: dict[str, Any] = {}
-        if self._metric != "accuracy":
+        if bench.settings.metric != "accuracy":
             logits, labels = validation_logits(model, bench, kept and kept[1])
-            score = {"val_score": float(criterion_terms(self._metric, labels, logits.argmax(1)).mean())}
+            terms = metric_terms(bench.settings.metric, logits, labels)
+            error = float(terms.std(correction=0)) / len(terms) ** 0.5
+            score = {"val_score": float(terms.mean()), "val_error": error}
         # Both at the last epoch: what counts is where this unit and rate lead, not where they passed.
         return {
             "epochs": epochs,
@@ -218,30 +226,53 @@ def whole_accuracy(model: TunedNetwork, bench: Workbench, split: str = "validati
     return float((logits.argmax(1) == labels).float().mean())
 
 
-def pick_unit(accuracies: list[float | None], collapses: list[float | None], num_validation: int) -> tuple[int, str]:
+def pick_unit(
+    scores: Sequence[float | None],
+    collapses: Sequence[float | None],
+    num_validation: int,
+    *,
+    metric: str = "accuracy",
+    errors: Sequence[float | None] | None = None,
+) -> tuple[int, str]:
     """Index of the chosen unit and a phrase that says why.
 
-    The most accurate on validation; among those within two standard errors of it, the one with the smallest NC1.
+    The best on validation; among those within two standard errors of it, the one with the smallest NC1.
+
+    Args:
+        scores: The metric on validation images, larger is better (log-loss: its negative); None where a trial diverged.
+        collapses: NC1 of the penultimate training features.
+        num_validation: Validation images.
+        metric: What the scores are.
+        errors: Their standard errors; those of fractions of the validation images if None.
 
     Example:
         >>> pick_unit([0.70, 0.80, 0.799], [0.1, 0.5, 0.2], 400)[0]
         2
+        >>> pick_unit([-0.9, -0.4, None], [0.1, 0.5, 0.2], 400, metric="log_loss", errors=[0.1, 0.1, None])
+        (1, 'had the best log-loss on validation images (0.400)')
     """
-    scores = np.array([_or_zero(value) for value in accuracies])
-    best = float(scores.max())
-    margin = 2 * (best * (1 - best) / num_validation) ** 0.5
-    close = [index for index in range(len(scores)) if scores[index] >= best - margin]
-    index = min(close, key=lambda index: (np.inf if collapses[index] is None else collapses[index], -scores[index]))
+    known = [value for value in scores if value is not None]
+    values = np.array([-np.inf if value is None and known else value or 0.0 for value in scores])
+    leader = int(values.argmax())
+    best = float(values[leader])
+    error = (best * (1 - best) / num_validation) ** 0.5 if errors is None else (errors[leader] or 0.0)
+    close = [index for index in range(len(values)) if values[index] >= best - 2 * error]
+    index = min(close, key=lambda index: (np.inf if collapses[index] is None else collapses[index], -values[index]))
+    name = _NAMES[metric]
+
+    def shown(value: float) -> str:
+        return f"{-value:.3f}" if metric == "log_loss" else f"{value:.1%}"
+
     if len(close) == 1:
-        return index, f"had the best validation accuracy ({scores[index]:.1%})"
-    if scores[index] == best:
+        return index, f"had the best {name} ({shown(values[index])})"
+    if values[index] == best:
         return (
             index,
-            f"had the best validation accuracy ({best:.1%}) and the smallest penultimate NC1 among the {len(close)} best",
+            f"had the best {name} ({shown(best)}) and the smallest penultimate NC1 among the {len(close)} best",
         )
     return index, (
-        f"had the smallest penultimate NC1 among {len(close)} whose validation accuracy could not be told apart "
-        f"({scores[index]:.1%}, best {best:.1%})"
+        f"had the smallest penultimate NC1 among {len(close)} whose {name} could not be told apart "
+        f"({shown(values[index])}, best {shown(best)})"
     )
 
 
@@ -250,10 +281,6 @@ def _nc1_or_none(features: torch.Tensor, labels: torch.Tensor) -> float | None:
         return float(nc1(features, labels))
     except DataError:
         return None
-
-
-def _or_zero(value: float | None) -> float:
-    return 0.0 if value is None else float(value)
 
 
 def _sentence(*parts: str) -> str:

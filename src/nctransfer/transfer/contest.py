@@ -4,7 +4,8 @@ The probes are cross-validated: every training and validation image judges them.
 images alone, a fifth of that, and a standard error of three points hides what tuning is worth, and which tuning. So where the
 most accurate method is within one standard error of others, a probe or tuned networks, the tuned ones among them (two at
 most) are trained on further folds, one fold at a time, and leave the contest as they fall behind by more than that. A probe
-that errs on fewer than 4 % leaves too little to be won, and the folds cost no more than 30 passes of full fine-tuning.
+that errs on fewer than 4 % (by the run's metric) leaves too little to be won, and the folds cost no more than 30 passes of
+full fine-tuning.
 `benchmarks/contest_rules.py` compares this rule with its rivals on simulated answers: the regret of two is that of three.
 """
 
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..probes import LayeredHead, accuracy_interval, fit_head
+from ..probes import LayeredHead, accuracy_interval, criterion_terms, fit_head
 from .choose import Choice, validation_logits
 from .desk import Desk
 from .features import LayerFeatures
@@ -183,9 +184,14 @@ def fold_bench(bench: Workbench, number: int) -> Workbench:
     other.bundle = dataclasses.replace(
         bench.bundle, train=joined.subset(rest.numpy()), validation=joined.subset(held.numpy())
     )
-    other.inputs = Inputs(bench.settings, other.bundle, bench.network, bench.runtime, bench.stop)
+    other.inputs = Inputs(bench.settings, other.bundle, bench.network, bench.runtime, bench.stop, bench.balance)
     probing = _FoldProbing(
-        other.bundle, _rows(bench, rest), _rows(bench, held), bench.settings.seed, whole=bench.probing
+        other.bundle,
+        _rows(bench, rest),
+        _rows(bench, held),
+        bench.settings.seed,
+        balance=bench.balance.fit,
+        whole=bench.probing,
     )
     other.__dict__.pop("whole", None)
     other.__dict__ |= {"train_features": probing.train, "validation_features": probing.validation, "probing": probing}
@@ -212,6 +218,7 @@ class _FoldProbing(Probing):
             num_classes=len(self.bundle.class_names),
             strength=found.strength,
             scales=found.scales,
+            balance=self.balance,
         )
 
 
@@ -239,8 +246,10 @@ def _predict(bench: Workbench, desk: Desk, name: str, tuned: Tuned, number: int)
 
 
 def _error(bench: Workbench, tuned: Tuned) -> float:
-    judged = tuned.held >= 0
-    return 1.0 - float((tuned.held == _targets(bench))[judged].double().mean())
+    """What a method lacks on its held-out images by the run's metric; by accuracy for log-loss, which has no end."""
+    judged, targets, metric = tuned.held >= 0, _targets(bench), bench.settings.metric
+    criterion = "accuracy" if metric == "log_loss" else metric
+    return 1.0 - float(criterion_terms(criterion, targets[judged], tuned.held[judged]).mean())
 
 
 def _rows(bench: Workbench, rows: Tensor) -> LayerFeatures:

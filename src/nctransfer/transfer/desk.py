@@ -101,6 +101,7 @@ def keep_method(bench: Workbench, desk: Desk, key: str, path: Path, tuned: Tuned
             learning_rate=tuned.row.learning_rate,
             logits=None,
             fit=bench.settings.fit,
+            balance=bench.balance.kind,
             **tuned.calibration,
         )
     desk.ledger.once(key, lambda: stored_method(tuned))

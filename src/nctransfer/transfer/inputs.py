@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,8 @@ from torch import Tensor
 from ..data import AugmentSettings, DataBundle, PixelLoader, Preprocess, random_order
 from ..engine import CachedBatches, PixelBatches, Rows, Runtime, StopRequest, read_split
 from ..models import Network
+from ..probes import class_weights, log_prior
+from .balance import Balancing
 from .recipe import batch_for
 from .settings import TransferSettings
 from .tuned import TunedNetwork
@@ -28,6 +32,7 @@ class Inputs:
         network: Says how images are prepared.
         runtime: Device and processes.
         stop: Asked between batches.
+        balance: How classes of unequal size are made up for.
     """
 
     def __init__(
@@ -37,7 +42,9 @@ class Inputs:
         network: Network,
         runtime: Runtime,
         stop: StopRequest,
+        balance: Balancing = Balancing(),
     ) -> None:
+        self.balance = balance
         self.settings, self.bundle, self.runtime, self.stop = settings, bundle, runtime, stop
         facts = network.describe()["preprocess"]
         self.preprocess = Preprocess(
@@ -72,6 +79,7 @@ class Inputs:
             shuffle=shuffle,
             seed=self.settings.seed,
             drop_last=shuffle,
+            balanced=self.balance.kind == "sampler",
             num_workers=self.settings.num_workers,
             rank=self.runtime.rank,
             world_size=self.runtime.world_size,
@@ -123,10 +131,25 @@ class Inputs:
             inputs,
             labels.to(self.runtime.device),
             batch_size=batch_size or self.batch_size,
+            balanced=self.balance.kind == "sampler",
             seed=self.settings.seed,
             rank=self.runtime.rank,
             world_size=self.runtime.world_size,
         )
+
+    @property
+    def loss_weights(self) -> Tensor | None:
+        """What each class counts in the loss, shape (K,), on the device; None where all images count the same."""
+        return self._of_classes(class_weights) if self.balance.kind == "weights" else None
+
+    @property
+    def loss_prior(self) -> Tensor | None:
+        """What the loss adds to the logits, shape (K,), on the device; None for nothing."""
+        return self._of_classes(log_prior) if self.balance.kind == "logit-adjust" else None
+
+    def _of_classes(self, count: Callable[[Tensor, int], Tensor]) -> Tensor:
+        labels = torch.from_numpy(self.bundle.train.labels)
+        return count(labels, len(self.bundle.class_names)).float().to(self.runtime.device)
 
     def labels(self, split: str) -> Tensor:
         """The labels of a split, shape (N,), on the device."""

@@ -62,7 +62,16 @@ def temperature_of(manifest: Mapping[str, Any], *, raw: bool = False) -> tuple[f
         (1.0, 'probabilities are raw: the temperature of 1.3 is left out')
         >>> temperature_of({})
         (1.0, 'probabilities are not calibrated: the run has no temperature')
+        >>> temperature_of({"balance": "weights"})[1].partition("; ")[2]
+        'classes were balanced (weights), so rare ones are named more often than they occur'
     """
+    factor, said = _temperature(manifest, raw)
+    balance = manifest.get("balance") or "none"
+    more = f"; classes were balanced ({balance}), so rare ones are named more often than they occur"
+    return factor, said if balance == "none" else said + more
+
+
+def _temperature(manifest: Mapping[str, Any], raw: bool) -> tuple[float, str]:
     found = manifest.get("temperature")
     if found is None:
         return 1.0, f"probabilities are not calibrated: {manifest.get('calibration') or 'the run has no temperature'}"

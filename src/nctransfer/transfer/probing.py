@@ -9,7 +9,6 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..data import DataBundle
 from ..errors import DataError
@@ -17,15 +16,16 @@ from ..probes import (
     NEVER_HELD_OUT,
     CrossValidated,
     DeepProbe,
+    FitBalance,
     LayeredHead,
     assign_folds,
-    criterion_terms,
     fit_deep,
     fit_head,
     held_out_folds,
     probe_layers,
     usable_layers,
 )
+from .calibrating import metric_terms
 from .features import LayerFeatures
 
 __all__ = ["FOLDS", "MOST_FOLDED", "Probing", "folds_of"]
@@ -78,6 +78,7 @@ class Probing:
         bundle: The data.
         train, validation: Features of the two splits, by layer.
         seed: Of the folds.
+        balance: How classes of unequal size are made up for.
         time_for: Asked before each probe of a layer below the last, with key, words and expected seconds.
     """
 
@@ -86,6 +87,7 @@ class Probing:
     validation: LayerFeatures
     seed: int
     time_for: Callable[[str, str, Callable[[], float]], bool] = lambda key, what, seconds: True
+    balance: FitBalance = "none"
 
     @cached_property
     def _folds(self) -> tuple[Tensor, str]:
@@ -139,7 +141,12 @@ class Probing:
                 break
             began = time.perf_counter()
             found |= probe_layers(
-                {name: values}, self.labels, self.folds, num_classes=len(self.bundle.class_names), refit=self.folded
+                {name: values},
+                self.labels,
+                self.folds,
+                num_classes=len(self.bundle.class_names),
+                refit=self.folded,
+                balance=self.balance,
             )
             seconds = max(seconds, time.perf_counter() - began)
         return {name: found[name] for name in usable if name in found}
@@ -154,6 +161,7 @@ class Probing:
             num_classes=len(self.bundle.class_names),
             probes=self.layers,
             refit=self.folded,
+            balance=self.balance,
         )
 
     def cross_validated(self, layer: str | None) -> CrossValidated:
@@ -176,6 +184,7 @@ class Probing:
             num_classes=len(self.bundle.class_names),
             strength=found.strength,
             scales=found.scales,
+            balance=self.balance,
         )
 
     def best_layer(self, metric: str = "accuracy") -> str:
@@ -185,9 +194,11 @@ class Probing:
     def _score(self, found: CrossValidated, metric: str) -> float:
         if metric == "accuracy":
             return found.accuracy
-        logits, labels = found.held_logits[found.held], self.labels[found.held]
-        losses = functional.cross_entropy(logits, labels, reduction="none")
-        return float(criterion_terms(metric, labels, logits.argmax(1), losses).mean())
+        return float(metric_terms(metric, found.held_logits[found.held], self.labels[found.held]).mean())
+
+    def error(self, metric: str = "accuracy") -> float:
+        """What the deep probe lacks on held-out images by a criterion, in [0, 1]; of accuracy for log-loss, which has no end."""
+        return 1.0 - self._score(self.deep.joint, "accuracy" if metric == "log_loss" else metric)
 
     def validation_accuracies(self) -> dict[str, float]:
         """By layer the accuracy of its probe on the validation images, by the fit that did not see them."""

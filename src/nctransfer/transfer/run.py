@@ -21,6 +21,7 @@ from ..probes import accuracy_interval
 from ..runs import (
     SCHEMA_VERSION,
     Augmentation,
+    Balance,
     Cost,
     DataReport,
     Dataset,
@@ -107,6 +108,8 @@ def run_transfer(
         if unit is not None:
             bench.check_units(unit)
         bench.check_layers()
+        if bench.balance.words:
+            watch.say(f"balance: {bench.balance.words} ({bench.balance.kind}; {bench.balance.why})")
         ledger = desk.ledger
         bench.pace = Pace(settings.budget, ledger, bench.runtime, time.perf_counter() - started + spent)
         set_pace(bench)
@@ -236,6 +239,7 @@ def _record(
         ),
         warnings=(*bench.notes, *warnings_of_report(bundle.report)),
         augment=None if level is None else Augmentation(level=level, why=why),
+        balance=Balance(**dataclasses.asdict(bench.balance)),
         layers_after={name: tuple(t.layers_after) for name, t in outcome.finished.items() if t.layers_after},
         trials=outcome.trials,
         methods={name: tuned.row for name, tuned in outcome.finished.items()},

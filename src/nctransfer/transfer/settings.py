@@ -97,6 +97,12 @@ class TransferSettings(DataSettings):
         "probabilities.",
         json_schema_extra=TUNING,
     )
+    balance: Literal["auto", "none", "weights", "sampler", "logit-adjust"] = Field(
+        "auto",
+        description="How classes of unequal size are made up for; auto adjusts logits where --metric counts classes alike and "
+        "the largest has over three times the images of the smallest.",
+        json_schema_extra=TUNING,
+    )
     lr: float | None = Field(
         None, gt=0, description="Learning rate; chosen on validation if left out.", json_schema_extra=TUNING
     )

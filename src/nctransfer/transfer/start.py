@@ -108,7 +108,9 @@ class Start:
         features = torch.cat([part.penultimate for part in parts])
         labels = torch.cat([part.labels for part in parts])
         strengths = [self.probe.probe.strength]
-        return fit_probe_path(steady(features), labels, num_classes=self.num_classes, strengths=strengths)[0]
+        return fit_probe_path(
+            steady(features), labels, num_classes=self.num_classes, strengths=strengths, balance=self.inputs.balance.fit
+        )[0]
 
     def _layered(self, method: TuningMethod, unit: str | None, protocol: Protocol, everything: bool) -> TunedNetwork:
         """A copy whose classifier reads several layers and starts at their probe."""
@@ -148,6 +150,7 @@ class Start:
             validation.penultimate,
             validation.labels,
             num_classes=self.num_classes,
+            balance=self.inputs.balance.fit,
         )
 
 

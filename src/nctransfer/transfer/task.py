@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,7 +42,7 @@ class FitOutcome:
 
 
 class TuningTask(Task):
-    """A tuned network on its way to the epoch with the best validation accuracy (ties: the earliest), or to the last.
+    """A tuned network on its way to the epoch with the best validation accuracy or score (ties: the earliest), or to the last.
 
     Where the protocol mixes start and end, that is done afterwards: the task ends at the last epoch (see `mixing`).
 
@@ -54,6 +55,9 @@ class TuningTask(Task):
         keep_best: False validates once, after the last epoch, and leaves the model there; as the protocol says if left out.
         watch: Whether a task whose ends are mixed validates after each epoch, or not at all.
         label: What the journal calls this training; the method's name if left out.
+        score: Decides between epochs where the best is kept, larger is better; the validation accuracy if None.
+        class_weights: What each class counts in the loss, shape (K,); 1 if None.
+        log_prior: Added to the logits in the loss alone, shape (K,); nothing if None.
     """
 
     advice = "choose a smaller --lr; other finished methods are kept"
@@ -69,11 +73,16 @@ class TuningTask(Task):
         keep_best: bool | None = None,
         watch: bool = True,
         label: str | None = None,
+        score: Callable[[TunedNetwork], float] | None = None,
+        class_weights: Tensor | None = None,
+        log_prior: Tensor | None = None,
     ) -> None:
         self.model: TunedNetwork = model
         self.learning_rate, self.protocol = learning_rate, protocol
         self.validate, self.from_cut = validate, from_cut
+        self.class_weights, self.log_prior = class_weights, log_prior
         self.keep_best = protocol.epoch == "best" if keep_best is None else keep_best
+        self.score = score if self.keep_best else None
         mixed = protocol.epoch == "mixture" and keep_best is None
         self.watches = self.keep_best or (mixed and watch)
         self.judges_end = not (mixed and not watch)
@@ -84,6 +93,7 @@ class TuningTask(Task):
         self.name = f"{model.method.title}{unit}{which}, learning rate {learning_rate:g}"
         self.history: list[dict[str, Any]] = []
         self.best_epoch, self.best_accuracy, self.best_state = 0, -1.0, dict[str, Tensor]()
+        self.best_score = -math.inf
         self._compiled: list[nn.Module] = []
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -91,7 +101,8 @@ class TuningTask(Task):
 
     def loss(self, forward: nn.Module, batch: Batch, moment: Moment) -> tuple[Tensor, Tensor | None]:
         logits = forward(batch.images, from_cut=self.from_cut).float()
-        loss = functional.cross_entropy(logits, batch.labels, reduction="sum") / len(batch)
+        scores = logits if self.log_prior is None else logits + self.log_prior
+        loss = functional.cross_entropy(scores, batch.labels, self.class_weights, reduction="sum") / len(batch)
         return loss, (logits.detach().argmax(1) == batch.labels).sum()
 
     def compiled(self) -> nn.Module:
@@ -108,13 +119,15 @@ class TuningTask(Task):
         return self.best_state
 
     def facts(self) -> dict[str, Any]:
-        return {"history": self.history, "best_epoch": self.best_epoch, "best_accuracy": self.best_accuracy}
+        facts = {"history": self.history, "best_epoch": self.best_epoch, "best_accuracy": self.best_accuracy}
+        return facts if self.score is None else {**facts, "best_score": self.best_score}
 
     def restore(self, kept: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         device = next(self.model.parameters()).device
         self.best_state = {name: tensor.to(device) for name, tensor in kept.items()}
         self.history = list(facts["history"])
         self.best_epoch, self.best_accuracy = int(facts["best_epoch"]), float(facts["best_accuracy"])
+        self.best_score = float(facts.get("best_score", self.best_accuracy))
 
     def begin(self, step: int) -> int:
         """Validate the start, unless that was done before ``step``; returns the number of epochs that were reported."""
@@ -140,8 +153,11 @@ class TuningTask(Task):
 
     def _consider(self, epoch: int, loss: float | None, accuracy: float | None) -> None:
         self.history.append({"epoch": epoch, "train_loss": loss, "val_accuracy": accuracy})
-        if accuracy is not None and (accuracy > self.best_accuracy or not self.keep_best):
-            self.best_epoch, self.best_accuracy = epoch, accuracy
+        if accuracy is None:
+            return
+        score = accuracy if self.score is None else self.score(self.model)
+        if score > self.best_score or not self.keep_best:
+            self.best_epoch, self.best_accuracy, self.best_score = epoch, accuracy, score
             self.best_state = self.model.tuned_state() if self.keep_best else {}
 
 

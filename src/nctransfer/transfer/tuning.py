@@ -13,7 +13,7 @@ from ..engine import Batches
 from ..models import PENULTIMATE
 from ..probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval, macro_f1
 from ..runs import LayerAfter, LayerRow, MethodRow, PlanePicture, TuningEpoch
-from .calibrating import Held, judge_calibration
+from .calibrating import Held, judge_calibration, metric_terms
 from .choose import Choice, validation_accuracy, validation_logits
 from .cost import measure_cost
 from .evaluate import run_split
@@ -132,6 +132,9 @@ def train_method(
             from_cut=cached is not None,
             watch=chosen is None,
             label=label,
+            score=None if settings.metric == "accuracy" else score,
+            class_weights=inputs.loss_weights,
+            log_prior=inputs.loss_prior,
         )
         plan = tuning_plan(
             task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
@@ -140,6 +143,9 @@ def train_method(
         said += f" at the rate {rate:g}" if len(choice.rates) > 1 else ""
         with bench.watch.stage(said, plan.epochs) as advance:
             return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
+
+    def score(tuned: TunedNetwork) -> float:
+        return float(metric_terms(settings.metric, *validation_logits(tuned, bench, kept)).mean())
 
     def go_on(rate: float, last: FitOutcome) -> bool:
         rest = evaluation_images(bench, model.method) * bench.pace.seconds_per_image
@@ -160,7 +166,7 @@ def train_method(
             ends=ends,
             finished=keeping.done if keeping is not None else lambda: None,
             go_on=go_on if chosen is None else lambda rate, last: True,
-            balanced=settings.metric in ("balanced_accuracy", "macro_f1"),
+            balanced=settings.metric in ("balanced_accuracy", "macro_f1") or bench.balance.kind != "none",
         )
         if chosen is None:
             bench.pace.learn(outcome.seconds / max(1, len(outcome.weights)))

@@ -15,6 +15,7 @@ from ..data import AugmentSettings, DataBundle, warnings_of_report
 from ..engine import FeatureTable, Runtime, StopRequest, Watch, open_table
 from ..models import PENULTIMATE, Network
 from ..runs import Ledger
+from .balance import Balancing, decide_balance
 from .features import LayerFeatures, extract_features
 from .inputs import Inputs
 from .opening import about_sides, open_data, open_model, seen_before
@@ -43,6 +44,7 @@ class Workbench:
     Attributes:
         inputs: Loaders, batches and cached tensors.
         start: Makes the networks that are tuned.
+        balance: How classes of unequal size are made up for.
         pace: Says which steps there is time for; without a budget, all.
     """
 
@@ -58,6 +60,9 @@ class Workbench:
         self.settings, self.watch, self.stop = settings, watch or Watch(), stop or StopRequest()
         self.runtime = Runtime(settings.device, settings.precision)
         self.bundle = bundle or open_data(settings, self.watch, self.stop)
+        self.balance: Balancing = decide_balance(
+            settings.balance, settings.metric, self.bundle.train.counts(), self.bundle.class_names
+        )
         torch.manual_seed(settings.seed)  # `--weights random` must give every process, and every run, the same network
         self.network = open_model(settings, module)
         self.network.to(self.runtime.device).eval()
@@ -68,7 +73,7 @@ class Workbench:
         self.num_classes = len(self.bundle.class_names)
         self.pace = Pace(None, Ledger(None), self.runtime)
         self._tuned: tuple[str, ...] = ()
-        self.inputs = Inputs(settings, self.bundle, self.network, self.runtime, self.stop)
+        self.inputs = Inputs(settings, self.bundle, self.network, self.runtime, self.stop, self.balance)
         self.start = Start(
             self.network,
             self.inputs,
@@ -95,7 +100,7 @@ class Workbench:
     def whole(self) -> Inputs:
         """The same with the validation images among the training images."""
         bundle = dataclasses.replace(self.bundle, train=self.bundle.train.joined(self.bundle.validation))
-        return Inputs(self.settings, bundle, self.network, self.runtime, self.stop)
+        return Inputs(self.settings, bundle, self.network, self.runtime, self.stop, self.balance)
 
     @property
     def protocol(self) -> Protocol:
@@ -188,7 +193,7 @@ class Workbench:
     def probing(self) -> Probing:
         """The probes of every layer and of all together."""
         parts = self.train_features, self.validation_features
-        return Probing(self.bundle, *parts, self.settings.seed, self.pace.allows)
+        return Probing(self.bundle, *parts, self.settings.seed, self.pace.allows, self.balance.fit)
 
     @cached_property
     def augmentation(self) -> tuple[int, AugmentSettings, str]:
@@ -209,10 +214,10 @@ class Workbench:
 
     @cached_property
     def epochs(self) -> int:
-        """Passes over the training images: as asked for, or by their number and by how well the deep probe does."""
+        """Passes over the training images: as asked for, or by their number and by the error of the deep probe."""
         if self.settings.epochs is not None:
             return self.settings.epochs
-        passes = epochs_for(len(self.bundle.train), 1.0 - self.probing.deep.joint.accuracy)
+        passes = epochs_for(len(self.bundle.train), self.probing.error(self.settings.metric))
         return round(passes * self.settings.thoroughness.passes)
 
     @property
