@@ -16,7 +16,7 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line."""
-    app.command("tune")(with_settings(TransferSettings, omit={"methods", "ensemble"})(tune))
+    app.command("tune")(with_settings(TransferSettings, omit={"methods"})(tune))
 
 
 def tune(
