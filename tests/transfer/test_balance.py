@@ -59,7 +59,7 @@ def bench_of(unequal, small_network):
         ("auto", "accuracy", (90, 9), "none", "counts every image the same"),
         ("auto", "log_loss", (90, 9), "none", "the metric is log-loss"),
         ("auto", "balanced_accuracy", (27, 9), "none", "no more than 3 times"),
-        ("auto", "macro_f1", (28, 9), "logit-adjust", "the metric is macro F1, and the largest class has 3.11 times"),
+        ("auto", "macro_f1", (28, 9), "weights", "the metric is macro F1, and the largest class has 3.11 times"),
         ("auto", "macro_f1", (28, 0), "none", "'dog' has no training image"),
         ("none", "macro_f1", (28, 0), "none", "asked for"),
         ("sampler", "accuracy", (5, 5), "sampler", "asked for"),
@@ -139,10 +139,10 @@ def test_folds_and_the_last_training_are_balanced_by_their_own_images(bench_of, 
 
 
 def test_balance_reaches_record_page_terminal_and_prediction(unequal, small_network, tmp_path):
-    run = tune(unequal, small_network, method="linear", out=tmp_path / "run", metric="macro_f1", **SETTINGS)
+    run = tune(unequal, small_network, method="linear", out=tmp_path / "run", metric="balanced_accuracy", **SETTINGS)
     assert run.record.balance.kind == "logit-adjust"
     assert run.record.balance.ratio == pytest.approx(unequal.train.counts().max() / unequal.train.counts().min())
-    assert "balanced by logit-adjust: the metric is macro F1" in (tmp_path / "run" / "report.html").read_text()
+    assert "balanced by logit-adjust: the metric is balanced accuracy" in (tmp_path / "run" / "report.html").read_text()
     manifest = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
     assert manifest["balance"] == "logit-adjust"
     listener = Listener()

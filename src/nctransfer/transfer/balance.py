@@ -22,7 +22,8 @@ __all__ = ["LEAST_RATIO", "Balancing", "decide_balance"]
 
 LEAST_RATIO = 3.0
 """Size of the largest class over that of the smallest, above which ``auto`` balances."""
-_BALANCED_METRICS = ("balanced_accuracy", "macro_f1")
+_BEST = {"balanced_accuracy": "logit-adjust", "macro_f1": "weights"}
+"""By metric what `benchmarks/balance.py` found best; a metric that counts every image the same is served by none of them."""
 _WORDS = {
     "weights": "the loss of each image is weighted so that every class counts the same",
     "sampler": "every class is drawn equally often",
@@ -69,7 +70,7 @@ def decide_balance(asked: str, metric: str, counts: np.ndarray, names: Sequence[
 
     Example:
         >>> decide_balance("auto", "macro_f1", np.array([90, 9]), ["cat", "dog"]).kind
-        'logit-adjust'
+        'weights'
         >>> decide_balance("auto", "accuracy", np.array([90, 9]), ["cat", "dog"]).why
         'the metric is accuracy, which counts every image the same'
     """
@@ -88,11 +89,11 @@ def decide_balance(asked: str, metric: str, counts: np.ndarray, names: Sequence[
             )
         return Balancing(asked, "asked for", ratio)
     metric_words = metric.replace("_", " ").replace("f1", "F1").replace("log loss", "log-loss")
-    if metric not in _BALANCED_METRICS:
+    if metric not in _BEST:
         return Balancing("none", f"the metric is {metric_words}, which counts every image the same", ratio)
     if ratio is None:
         return Balancing("none", f"{absent[0]!r} has no training image, so classes cannot be balanced")
     much = f"the largest class has {ratio:.3g} times the training images of the smallest"
     if ratio <= LEAST_RATIO:
         return Balancing("none", f"{much}, no more than {LEAST_RATIO:g} times", ratio)
-    return Balancing("logit-adjust", f"the metric is {metric_words}, and {much}", ratio)
+    return Balancing(_BEST[metric], f"the metric is {metric_words}, and {much}", ratio)

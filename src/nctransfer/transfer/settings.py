@@ -99,7 +99,7 @@ class TransferSettings(DataSettings):
     )
     balance: Literal["auto", "none", "weights", "sampler", "logit-adjust"] = Field(
         "auto",
-        description="How classes of unequal size are made up for; auto adjusts logits where --metric counts classes alike and "
+        description="How classes of unequal size are made up for; auto acts where --metric counts classes alike and "
         "the largest has over three times the images of the smallest.",
         json_schema_extra=TUNING,
     )
