@@ -17,6 +17,7 @@ import nctransfer
 from nctransfer.runs import PretrainRecord, Result, Summary, load_run, write_json
 from nctransfer.transfer.grid import run_grid
 from nctransfer.transfer.settings import settings_from
+from pages import Reader
 from shared import built_once
 from tiny import local_network, striped_bundle
 
@@ -76,6 +77,11 @@ def _build(root: Path) -> None:
 def smoke(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Smoke:
     """``runs/demo`` (auto), ``runs/probe``, ``runs/pretrained`` and ``runs/grid`` (two seeds)."""
     return Smoke(built_once(tmp_path_factory, pytestconfig, "runs-of-every-kind", _build))
+
+
+@pytest.fixture(scope="session")
+def page(smoke: Smoke) -> Reader:
+    return Reader(smoke.page("demo"))
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import shlex
-from collections import Counter
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,57 +20,9 @@ from nctransfer.cli.app import app
 from nctransfer.errors import DataError
 from nctransfer.metrics import Metric, Number, registered
 from nctransfer.report import write_report
-from nctransfer.runs import EpochRow, PretrainRecord, Result, Summary, load_run
+from nctransfer.runs import Result, load_run
+from pages import Reader, plain, read, sentence
 from tiny import local_network, striped_bundle
-
-VOID = {"meta", "img", "br", "link", "input"}
-
-
-class Reader(HTMLParser):
-    """Collects tags, attributes and text, and checks that every tag is closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: Counter[str] = Counter()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.words: list[str] = []
-        self.stack: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self.stack == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += [(tag, key, value or "") for key, value in attrs]
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags[tag] += 1
-        self.attributes += [(tag, key, value or "") for key, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.stack and self.stack[-1] not in ("style", "script"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words))
-
-    def values(self, key: str) -> list[str]:
-        return [value for _, name, value in self.attributes if name == key]
-
-
-def read(folder: Path) -> Reader:
-    return Reader(write_report(folder).read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def page(smoke: Any) -> Reader:
-    return Reader(smoke.page("demo"))
 
 
 def test_page_needs_nothing_but_itself(page: Reader) -> None:
@@ -110,39 +59,31 @@ def test_figures_and_tables_can_be_read_aloud(page: Reader) -> None:
     assert all(value for tag, key, value in page.attributes if tag == "img" and key == "alt")
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", text.replace("\xa0", " "))
-
-
-def _sentence(note: str) -> str:
-    return note[:1].upper() + _plain(note)[1:]
-
-
 def test_every_reason_note_and_path_of_a_run_reaches_its_page(page: Reader, auto_record: Result) -> None:
     """From the real writer to the page: what the record says of a missing number stands on the page."""
-    said = _plain(page.text)
+    said = plain(page.text)
     dead = next(layer for layer in auto_record.layers if layer.name == "dead")
     assert dead.nc1 is None
     missing = [name for name in ("nc1", "nc1_null_mean", "cdnv", "numerical_rank") if getattr(dead, name) is None]
     assert len(missing) == 4
     for name in missing:
-        assert _sentence(dead.notes[name]) in said, name
-    assert f"dead: NC1 is undefined here ({_plain(dead.notes['nc1']).rstrip('.')})" in said
+        assert sentence(dead.notes[name]) in said, name
+    assert f"dead: NC1 is undefined here ({plain(dead.notes['nc1']).rstrip('.')})" in said
     for row in auto_record.methods.values():
         assert row.seconds_per_step is None
         assert row.cost_note
-        assert _sentence(row.cost_note) in said
-        assert _plain(row.why) in said
+        assert sentence(row.cost_note) in said
+        assert plain(row.why) in said
         assert row.tunes in said
         assert row.title in said
     for name, layers in auto_record.layers_after.items():
         assert all(layer.note for layer in layers if layer.nc1 is None), name
     assert auto_record.augment is not None
-    assert _plain(auto_record.augment.why) in said
+    assert plain(auto_record.augment.why) in said
     for note in auto_record.dataset.report.notes:
-        assert _sentence(note.removeprefix("warning: ")) in said
+        assert sentence(note.removeprefix("warning: ")) in said
     for warning in auto_record.warnings:
-        assert _sentence(warning) in said
+        assert sentence(warning) in said
     assert auto_record.mistakes
     for mistake in auto_record.mistakes:
         assert mistake.identity in said
@@ -165,7 +106,7 @@ def test_a_registered_metric_and_its_words_reach_the_page(tmp_path: Path) -> Non
         run = nctransfer.probe(striped_bundle(), local_network(), out=tmp_path / "run", image_size=16, device="cpu")
     assert isinstance(run.record, Result)
     assert run.record.metrics["size"].word(run.record.layers[0].value("size")) == "long"
-    said = _plain((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+    said = plain((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
     assert "Size of the means: length of the class means; larger is more collapsed." in said
     assert said.count("Size of the means") == 2 + len(run.record.layers)
     assert load_run(tmp_path / "run") == run.record
@@ -173,36 +114,9 @@ def test_a_registered_metric_and_its_words_reach_the_page(tmp_path: Path) -> Non
 
 def test_each_dash_has_its_reason_beside_it(page: Reader) -> None:
     """A dash is followed by the number of its note, or stands where a method has no unit or a class no confusion."""
-    said = _plain(page.text)
+    said = plain(page.text)
     assert "– ¹" in said
     assert "¹ The network cannot be sent to another process" in said
-
-
-def test_reasons_of_pre_training_reach_its_page(make_folder: Callable, pretrain_record: PretrainRecord) -> None:
-    why = "every class has one image"
-    broken = {"nc1": None, "notes": {"nc1": why}}
-    record = pretrain_record.model_copy(
-        update={
-            "layers": tuple(layer.model_copy(update=broken) for layer in pretrain_record.layers),
-            "history": tuple(row.model_copy(update=broken) for row in pretrain_record.history),
-        }
-    )
-    folder = make_folder(record, of="pretrained")
-    (folder / "metrics.jsonl").unlink()
-    said = _plain(read(folder).text)
-    assert f"NC1 is undefined at every layer: {why}." in said
-    assert f"¹ {_sentence(why)}." in said
-
-
-def test_reasons_reach_the_page_of_several_runs(make_folder: Callable, grid_record: Summary) -> None:
-    why = "every class has one image"
-    first = grid_record.runs[0]
-    row = first.methods["linear"].model_copy(update={"nc1_after": None, "notes": {"nc1_after": why}})
-    runs = (first.model_copy(update={"methods": {**first.methods, "linear": row}}), *grid_record.runs[1:])
-    record = grid_record.model_copy(update={"runs": runs, "warnings": ("seed0: few images",)})
-    said = _plain(read(make_folder(record, of="grid")).text)
-    assert f"¹ {_sentence(why)}." in said
-    assert "Seed0: few images." in said
 
 
 @pytest.mark.parametrize("name", ["runs/demo", "my runs/it's mine", "-x", "runs/caf\udce9"])
@@ -254,7 +168,7 @@ def test_page_says_what_was_measured(make_folder: Callable, auto_record: Result)
     report["skipped"] = [{"path": "train/cat/.DS_Store", "reason": "hidden"}]
     report["duplicates"]["train_test"] = {"pixels": 2, "files": 1, "examples": [["train/a.png", "test/b.png"]]}
     report["revision"] = "4f2a"
-    said = _plain(read(make_folder(Result.model_validate(content))).text)
+    said = plain(read(make_folder(Result.model_validate(content))).text)
     for words in (
         "SCL fine-tuning of blocks.4 reaches 98.1 % on 360 test images, 3.0 points above a linear probe "
         "(within the uncertainty of the test set), while tuning 12 % of the parameters.",
@@ -288,8 +202,8 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
     content = auto_record.plain()
     for row in content["methods"].values():
         row |= {"skip_share": None, "skip_accuracy_on": None, "skip_accuracy_off": None, "calibration": None}
-    plain = make_folder(Result.model_validate(content), name="plain")
-    assert "Further measurements" not in read(plain).text
+    bare = make_folder(Result.model_validate(content), name="bare")
+    assert "Further measurements" not in read(bare).text
     content["methods"]["scl"] |= {
         "calibration": {"temperature": 1.7, "ece_before": 0.08, "ece_after": 0.02},
         "skip_share": 0.31,
@@ -302,7 +216,7 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
     }
     content["methods"]["linear@blocks.4"] = {**content["methods"]["linear"], "phrase": "the probe of blocks.4"}
     content["best_method"] = "linear@blocks.4"
-    said = _plain(read(make_folder(Result.model_validate(content))).text)
+    said = plain(read(make_folder(Result.model_validate(content))).text)
     for words in (
         "Further measurements",
         "1.70",
@@ -424,92 +338,6 @@ def test_pictures_come_from_the_run_folder_only(auto_record: Result, make_folder
     assert reader.text.count("no picture") == 5
 
 
-def test_probe_page(smoke: Any) -> None:
-    reader = Reader(smoke.page("probe"))
-    assert "A linear probe does best on the features of " in reader.text
-    assert "Use the model" not in reader.text
-    assert reader.tags["svg"] == 2
-
-
-def test_pretrain_page_draws_curves_and_layers(smoke: Any, pretrain_record: PretrainRecord) -> None:
-    reader = Reader(smoke.page("pretrained"))
-    said = _plain(reader.text)
-    final = pretrain_record.final
-    assert f"{pretrain_record.model.name}, trained with the ce loss for 3 epochs, reaches" in said
-    assert f"{100 * final.test_accuracy:.1f} % on the test images" in said
-    assert reader.tags["svg"] == 7
-    for shown in ("under permuted labels", "NC1, test images", "Features of the training images after pre-training"):
-        assert shown in said
-    assert "Probe accuracy" not in said
-    told = "What was drawn for validation was trained on as well: nothing is chosen here."
-    assert told in said
-
-
-def test_the_later_row_of_an_epoch_stands(make_folder: Callable) -> None:
-    folder = make_folder(of="pretrained")
-    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as file:
-        file.write('{"epoch": 3, "test_accuracy": 0.75}\n{"step": 1}\n{"epoch": 9')
-    assert "75.0 % on the test images" in _plain(read(folder).text)
-
-
-def test_a_single_epoch_is_told_in_numbers(make_folder: Callable, pretrain_record: PretrainRecord) -> None:
-    row = EpochRow(epoch=0, step=0, train_accuracy=0.1, test_accuracy=0.12, nc1=9.0, nc1_test=9.5)
-    record = pretrain_record.model_copy(update={"final": row, "history": (row,), "layers": ()})
-    folder = make_folder(record, of="pretrained")
-    (folder / "metrics.jsonl").unlink()
-    reader = read(folder)
-    said = _plain(reader.text)
-    assert f"{record.model.name}, untrained, reaches 10.0 % on the training images" in said
-    assert "its features have NC1 = 9.00" in said
-    assert "NC1, encoder, test images" in said
-    assert reader.tags["svg"] == 0
-
-
-def test_pretrain_page_without_a_log(make_folder: Callable) -> None:
-    folder = make_folder(plain={"kind": "pretrain"}, of="pretrained")
-    (folder / "metrics.jsonl").unlink()
-    assert "The network." in read(folder).text
-
-
-def test_summary_page_links_to_every_run(make_folder: Callable, grid_record: Summary) -> None:
-    outside = grid_record.runs[0].model_copy(update={"folder": "../elsewhere"})
-    record = grid_record.model_copy(update={"runs": (*grid_record.runs, outside)})
-    folder = make_folder(record, of="grid")
-    (folder / grid_record.runs[0].folder).rename(folder / "seed 0 é")
-    renamed = grid_record.runs[0].model_copy(update={"folder": "seed 0 é"})
-    folder_record = record.model_copy(update={"runs": (renamed, *record.runs[1:])})
-    (folder / "result.json").write_text(json.dumps(folder_record.plain()))
-    (folder / "seed 0 é" / "report.html").unlink()
-    reader = read(folder)
-    links = [value for value in reader.values("href") if not value.startswith("#")]
-    assert links == ["./seed%200%20%C3%A9/report.html", f"./{grid_record.runs[1].folder}/report.html"]
-    assert (folder / "seed 0 é" / "report.html").is_file()
-    assert "(mean ± standard deviation over 3 runs)" in _plain(reader.text)
-
-
-def test_the_summary_says_how_the_winner_stands_to_the_probe(grid_record: Summary, make_folder: Callable) -> None:
-    runs = []
-    for run, (probe, layer) in zip(grid_record.runs, [(0.9, 0.95), (0.9, 0.93)], strict=True):
-        methods = {
-            "linear": run.methods["linear"].model_copy(update={"test_accuracy": probe, "val_accuracy": 0.5}),
-            "layer": run.methods["layer"].model_copy(update={"test_accuracy": layer, "val_accuracy": 0.6}),
-        }
-        runs.append(run.model_copy(update={"methods": methods, "model": "resnet18"}))
-    said = _plain(read(make_folder(grid_record.model_copy(update={"runs": tuple(runs)}), of="grid")).text)
-    assert "Layer fine-tuning of resnet18 reaches 94.0 ± 1.4 % on the test images (mean ± standard deviation" in said
-    assert "4.0 points above a linear probe on average and above it in 2 of 2 runs." in said
-
-
-def test_summary_of_runs_that_only_measured(grid_record: Summary, make_folder: Callable) -> None:
-    runs = tuple(
-        run.model_copy(update={"methods": {}, "best_method": None, "model": "net"}) for run in grid_record.runs
-    )
-    record = grid_record.model_copy(update={"runs": runs, "best": None})
-    said = read(make_folder(record, of="grid")).text
-    assert "Over 2 runs, a linear probe does best on " in said
-    assert "digits · net · 2 runs" in said
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -547,7 +375,7 @@ def test_committed_results_still_render(folder: str, tmp_path: Path) -> None:
     for name in ("result.json", "config.json", "environment.json"):
         if (committed / name).is_file():
             (tmp_path / name).write_bytes((committed / name).read_bytes())
-    said = _plain(read(tmp_path).text)
+    said = plain(read(tmp_path).text)
     assert "is invalid" not in said
     for title in ("Linear probe", "Layer fine-tuning", "SCL fine-tuning", "Full fine-tuning"):
         assert title in said
@@ -564,13 +392,6 @@ def test_the_picture_of_collapse_is_of_the_same_images_before_and_after(auto_rec
                 len(late.train_x),
                 len(late.test_x),
             )
-    said = _plain(page.text)
+    said = plain(page.text)
     assert "Features before and after tuning" in said
     assert "training images lie" in said
-
-
-def test_the_strip_follows_the_epochs(smoke: Any, pretrain_record: PretrainRecord) -> None:
-    assert [row.epoch for row in pretrain_record.history if row.picture is not None] == [1, 2, 3]
-    said = _plain(smoke.page("pretrained"))
-    assert "Collapse, epoch by epoch" in said
-    assert "From epoch 1 to 3 the classes" in said

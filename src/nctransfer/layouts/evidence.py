@@ -29,6 +29,8 @@ __all__ = ["Undecided", "batch_axes", "channel_axis", "choose_path", "layout_fro
 Shape = tuple[int, ...]
 _PREFERRED = ("last_hidden_state", "hidden_states", "hidden_state", "x", "features")
 _MOST_VECTORS = 10
+_FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+"""Of a module that is run alone or on other sizes than it was made for; it then gives no evidence."""
 
 
 class Undecided(Exception):
@@ -201,7 +203,7 @@ def block_axis(block: nn.Module, arguments: Sequence[Any], keywords: Mapping[str
             found = votes(run, rows[::-1][:_MOST_VECTORS], layout.batch)
         if len(found) != 1:
             found = _norm_axes(twin, run, shape, layout.batch) or found
-    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+    except _FAILURES:
         return None  # a block that cannot be copied or run alone gives no evidence
     return found.pop() if len(found) == 1 else None
 
@@ -230,7 +232,7 @@ def upstream_axis(network: nn.Module, name: str, inputs: Tensor, layout: Layout)
             found = votes(run, [value for value in part.parameters() if _is_vector(value)], layout.batch)
             if len(found) == 1:
                 return found.pop()
-    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+    except _FAILURES:
         return None
     return None
 
@@ -358,7 +360,7 @@ def _keeps_apart(
         with torch.no_grad():
             base = _runner(twin, arguments, keywords, own, layout)()
             moved = _runner(twin, [changed(value) for value in arguments], keywords, own, layout)() != base
-    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError):
+    except _FAILURES:
         return True
     others = [axis for axis in range(moved.dim()) if axis != layout.batch]
     return int(moved.any(dim=tuple(others)).sum()) <= 1
