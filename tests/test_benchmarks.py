@@ -48,3 +48,36 @@ def test_calibration():
     fresh, own = (latest(f"calibration_quick_{which}*.json")["summary"] for which in ("seed1", "[!s]"))
     quoted = numbers(r"not set on, (\d+) of (\d+) .*? set on, (\d+) of (\d+)")
     assert quoted == [one[key] for one in (fresh, own) for key in ("within 5 %", "separated and answered")]
+
+
+def test_beside_other_tools():
+    content = latest("against_others-*.json")
+    rows = {(row["set"], row["tool"]): row for row in content["rows"]}
+    titles = {
+        "digits": "digits",
+        "CIFAR-10": "cifar10",
+        "CIFAR-100, 20 classes": "cifar100",
+        "FashionMNIST": "fashion_mnist",
+    }
+    titles |= {"clothing, photographs": "clothing", "trash, photographs": "trash"}
+    text = (ROOT / "docs" / "beside-others.md").read_text(encoding="utf-8")
+    cell = r"([\d.]+)"
+    line = rf"^\| (.+?) \| [\d,]* ?\| {cell}(?: \((\w+)\))? \| {cell} \| {cell} \| {cell} \| (\d+) \| (\d+) \|$"
+    quoted = re.findall(line, text, re.MULTILINE)
+    assert {title for title, *_ in quoted} == {*titles, "mean"}
+    tools = ("auto", "plain_full", "fastai", "sklearn")
+    for title, auto, method, plain, fastai, sklearn, *seconds in quoted:
+        if title == "mean":
+            of = content["summary"]
+        else:
+            of = {tool: rows[titles[title], tool] for tool in tools}
+            assert method == of["auto"]["settings"]["method"]
+        for tool, value in zip(tools, (auto, plain, fastai, sklearn), strict=True):
+            assert value == f"{100 * of[tool]['test_accuracy']:.1f}", (title, tool)
+        assert seconds == [f"{of[tool]['cpu_seconds']:.0f}" for tool in ("auto", "plain_full")], title
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    summary = content["summary"]
+    assert f"`auto` has {100 * summary['auto']['test_accuracy']:.1f} % of the test images" in readme
+    assert f"at two rates {100 * summary['plain_full']['test_accuracy']:.1f} %" in readme
+    ratio = summary["auto"]["cpu_seconds"] / summary["plain_full"]["cpu_seconds"]
+    assert f"in {ratio:.1f} times its processor time" in readme
