@@ -200,7 +200,7 @@ def _over_seeds(values: Sequence[float | None], in_percent: bool) -> str:
 
     Example:
         >>> _over_seeds([0.5, 0.52], True), _over_seeds([0.123456], False), _over_seeds([7, 7], False)
-        ('51.0 ± 1.4', '0.123', '7')
+        ('51.0 ± 1.4', '0.123', '7.00')
     """
     known = [value for value in values if value is not None]
     if not known:
