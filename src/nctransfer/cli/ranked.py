@@ -29,7 +29,7 @@ def run_ranking(sources: list[dict[str, Any]], folder: Path, *, resume: bool, ov
 
 
 def print_plan(sources: list[dict[str, Any]]) -> None:
-    """What a ranking would do."""
+    """Print the steps of a ranking and about their cost."""
     plan = plan_ranking(rank_settings(*sources, where="the command line"))
     Console(soft_wrap=True).print(plan.text(), markup=False, highlight=False)
 

@@ -115,7 +115,7 @@ class PixelLoader:
         return self._cut(self.order(epoch), start_batch)
 
     def keys(self, epoch: int = 0, start_batch: int = 0) -> list[np.ndarray] | None:
-        """What the augmentation of these positions is drawn by, where it is not the positions themselves."""
+        """The numbers that the augmentation of these positions is drawn by, where they are not the positions themselves."""
         if not self.balanced:
             return None
         order = self.order(epoch)

@@ -69,7 +69,7 @@ def log_prior(labels: Tensor, num_classes: int) -> Tensor:
 
 
 def class_shares(labels: Tensor) -> Tensor:
-    """What each row counts in a mean in which all classes of these rows count the same: 1 / (K n_k); the sum is 1.
+    """The weight of each row in a mean in which all classes of these rows count the same: 1 / (K n_k); the sum is 1.
 
     Args:
         labels: Integers of shape ``(N,)``; classes that they lack do not count.

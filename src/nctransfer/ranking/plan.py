@@ -1,4 +1,4 @@
-"""What a ranking would do and what it would take, from a few images of each candidate."""
+"""The dry run of a ranking: its steps and about their cost, from a few images of each candidate."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _WORDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Balancing:
-    """What a run does about classes of unequal size.
+    """How a run treats classes of unequal size.
 
     Attributes:
         kind: ``none``, ``weights``, ``sampler`` or ``logit-adjust``.
@@ -52,12 +52,12 @@ class Balancing:
 
     @property
     def words(self) -> str:
-        """What is done, in the middle of a sentence; empty for ``none``."""
+        """The treatment in words, for the middle of a sentence; empty for ``none``."""
         return _WORDS.get(self.kind, "")
 
 
 def decide_balance(asked: str, metric: str, counts: np.ndarray, names: Sequence[str]) -> Balancing:
-    """What was asked for; ``auto`` balances where the metric counts classes alike and their sizes differ by over `LEAST_RATIO`.
+    """The treatment asked for; ``auto`` balances if the metric counts classes alike and sizes differ by over `LEAST_RATIO`.
 
     Args:
         asked: ``auto``, ``none``, ``weights``, ``sampler`` or ``logit-adjust``.

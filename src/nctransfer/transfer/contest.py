@@ -37,7 +37,7 @@ __all__ = ["candidates_of", "decide", "fold_bench", "most_images"]
 
 _MOST_TUNED = 2
 _PASSES, _FEW = 30, 400
-"""What all folds may cost together: passes of full fine-tuning over the training images, of which at least so many count."""
+"""The most that all folds may cost: passes of full fine-tuning over the training images, of which at least so many count."""
 
 
 def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
@@ -160,7 +160,7 @@ def _pick(bench: Workbench, finished: dict[str, Tuned]) -> Verdict:
 
 
 def _score(bench: Workbench, finished: dict[str, Tuned]) -> None:
-    """What the run's metric says of each method on its held-out images, where that is not their accuracy."""
+    """The run's metric of each method on its held-out images, where that is not their accuracy."""
     metric = bench.settings.metric
     for candidate in candidates_of(bench, finished) if metric != "accuracy" else ():
         known = np.isfinite(candidate.right)
@@ -246,7 +246,7 @@ def _predict(bench: Workbench, desk: Desk, name: str, tuned: Tuned, number: int)
 
 
 def _error(bench: Workbench, tuned: Tuned) -> float:
-    """What a method lacks on its held-out images by the run's metric; by accuracy for log-loss, which has no end."""
+    """The shortfall of a method on its held-out images by the run's metric; by accuracy for log-loss, which has no end."""
     judged, targets, metric = tuned.held >= 0, _targets(bench), bench.settings.metric
     criterion = "accuracy" if metric == "log_loss" else metric
     return 1.0 - float(criterion_terms(criterion, targets[judged], tuned.held[judged]).mean())

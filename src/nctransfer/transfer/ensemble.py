@@ -88,7 +88,7 @@ class Ensemble(nn.Module):
 
     @property
     def members(self) -> list[dict[str, Any]]:
-        """What a manifest says of each member, in the order of the weights."""
+        """The entry of each member in a manifest, in the order of the weights."""
         return self._described
 
     def forward(self, images: Tensor) -> Tensor:

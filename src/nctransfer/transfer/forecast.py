@@ -19,7 +19,7 @@ __all__ = ["evaluation_seconds", "least_seconds", "pass_seconds", "rate_seconds"
 
 _BATCHES = 3
 _STEP_PASSES = 2.0
-"""What a training step takes at the very least, in forward passes of the whole network."""
+"""The least that a training step takes, in forward passes of the whole network."""
 
 
 def set_pace(bench: Workbench) -> None:

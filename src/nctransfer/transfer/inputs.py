@@ -139,12 +139,12 @@ class Inputs:
 
     @property
     def loss_weights(self) -> Tensor | None:
-        """What each class counts in the loss, shape (K,), on the device; None where all images count the same."""
+        """The weight of each class in the loss, shape (K,), on the device; None where all images count the same."""
         return self._of_classes(class_weights) if self.balance.kind == "weights" else None
 
     @property
     def loss_prior(self) -> Tensor | None:
-        """What the loss adds to the logits, shape (K,), on the device; None for nothing."""
+        """The offset that the loss adds to the logits, shape (K,), on the device; None for nothing."""
         return self._of_classes(log_prior) if self.balance.kind == "logit-adjust" else None
 
     def _of_classes(self, count: Callable[[Tensor, int], Tensor]) -> Tensor:

@@ -22,7 +22,7 @@ __all__ = ["Easel"]
 
 @dataclasses.dataclass(frozen=True)
 class Easel:
-    """What stays the same in a run's pictures.
+    """The classes, images and axes that a run's pictures share.
 
     Attributes:
         classes: The two or three classes that the pretrained network tells apart least, rising.

@@ -197,7 +197,7 @@ class Probing:
         return float(metric_terms(metric, found.held_logits[found.held], self.labels[found.held]).mean())
 
     def error(self, metric: str = "accuracy") -> float:
-        """What the deep probe lacks on held-out images by a criterion, in [0, 1]; of accuracy for log-loss, which has no end."""
+        """The deep probe's shortfall on held-out images by a criterion, in [0, 1]; of accuracy for log-loss, which has no end."""
         return 1.0 - self._score(self.deep.joint, "accuracy" if metric == "log_loss" else metric)
 
     def validation_accuracies(self) -> dict[str, float]:

@@ -33,7 +33,7 @@ _REPEATS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Weighed:
-    """What the validation images say of an ensemble.
+    """An ensemble as the validation images judge it.
 
     Attributes:
         weights: Of each member, together 1, the heaviest first.

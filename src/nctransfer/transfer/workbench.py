@@ -150,7 +150,7 @@ class Workbench:
 
     @cached_property
     def easel(self) -> Easel | None:
-        """What the pictures of collapse show."""
+        """The classes and images of the pictures of collapse."""
         return Easel.of(self)
 
     @cached_property

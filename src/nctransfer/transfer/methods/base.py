@@ -154,7 +154,7 @@ ENSEMBLE = TuningMethod(
     fitted=True,
     step_share=2.0,
 )
-"""What a run calls the ensemble of its finished methods; it is asked for with ``--ensemble`` and not among `METHODS`."""
+"""The ensemble of a run's finished methods; it is asked for with ``--ensemble`` and not among `METHODS`."""
 
 METHODS: dict[str, TuningMethod] = {}
 """Every tuning method by name, the cheapest first."""
