@@ -81,3 +81,14 @@ def test_beside_other_tools():
     assert f"at two rates {100 * summary['plain_full']['test_accuracy']:.1f} %" in readme
     ratio = summary["auto"]["cpu_seconds"] / summary["plain_full"]["cpu_seconds"]
     assert f"in {ratio:.1f} times its processor time" in readme
+
+
+def test_five_demos():
+    content = latest("demo_seeds-*.json")
+    text = " ".join((ROOT / "docs" / "beside-others.md").read_text(encoding="utf-8").split())
+    handed = [row["test_accuracy"] for row in content["rows"]]
+    each = ", ".join(f"{100 * value:.1f}" for value in handed)
+    assert f"hands over {100 * sum(handed) / len(handed):.1f} % on average ({each}): SCL" in text
+    assert [row["handed_over"] for row in content["rows"]].count("scl") == 4
+    linear = [100 * row["methods"]["linear"]["test_accuracy"] for row in content["rows"]]
+    assert f"linear probe has {min(linear):.1f} to {max(linear):.1f} %" in text
