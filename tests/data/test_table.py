@@ -162,6 +162,8 @@ def test_one_image_with_two_labels_is_refused(make_table):
         (["cat", "nan"] * 6, "6 of 12 rows have no label"),
         (["cat|dog", "dog|owl", "cat|owl"] * 4, "several labels stand in one cell: 'cat|dog'.*multi-label"),
         (["scab", "rust", "scab rust"] * 4, "several labels stand in one cell: 'scab rust'"),
+        (["mass", "mass", "mass|nodule"] * 4, r"several labels stand in one cell: 'mass\|nodule'"),
+        (["mass", "mass;nodule"], "several labels stand in one cell: 'mass;nodule'"),
         (["0.5", "1"] * 6, "labels must be whole numbers or names, got 0.5 .line 2 of labels.csv"),
         (["cat"] * 12, "only one class, 'cat'"),
         (["-1", "1"] * 6, "must not be negative"),

@@ -68,6 +68,8 @@ def several_in_a_cell(labels: Sequence[str]) -> str | None:
         ('cat|dog', None)
         >>> several_in_a_cell(["scab", "rust", "scab rust"]), several_in_a_cell(["['a', 'b']", "['a']"])
         ('scab rust', "['a', 'b']")
+        >>> several_in_a_cell(["mass", "mass|nodule"]), several_in_a_cell(["cat|siamese", "cat|persian"])
+        ('mass|nodule', None)
     """
     distinct = set(labels)
     lists = [label for label in distinct if label.startswith("[") and label.endswith("]") and "," in label]
@@ -79,6 +81,8 @@ def several_in_a_cell(labels: Sequence[str]) -> str | None:
         for label in sorted(distinct):
             # Words recur in plain names (black cat, black dog); only words that are classes themselves make a list.
             known = [part in distinct if mark == " " else uses[part] > 1 for part in parts[label]]
-            if len(known) > 1 and all(known):
+            # A bar or a semicolon joins labels: one part that is a class itself is enough (sea|gull beside sea).
+            joined = mark in "|;" and any(part in distinct for part in parts[label])
+            if len(known) > 1 and (all(known) or joined):
                 return label
     return None
