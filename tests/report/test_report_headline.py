@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from nctransfer.report.frontier import frontier_section
 from nctransfer.report.headline import best_method, better_layer, headline, probe_headline, versus
-from nctransfer.runs import LayerRow, MethodRow, ModelFacts, Result, SplitSizes
+from nctransfer.runs import FrontierPoint, LayerRow, MethodRow, ModelFacts, Result, SplitSizes
 
 
 @pytest.fixture
@@ -90,6 +91,43 @@ def test_a_layer_whose_probe_does_better_is_named(result: Callable, score: Calla
     assert better_layer(result("scl", (inner,), scl=score("scl", 0.9), **{"linear@blocks.4": tried})) == ""
     assert better_layer(result("linear", (outer,), linear=score("linear", 0.9))) == ""
     assert better_layer(result(None, (inner,))) == ""
+    # What a few validation images say is no argument against a choice that more images made.
+    more = {"out_of_fold_accuracy": 0.94, "out_of_fold_images": 850}
+    deep = score("deep", 0.9, val_accuracy=0.9, **{**more, "out_of_fold_accuracy": 0.95})
+    probes = {"deep": deep, "linear@blocks.4": score("linear", 0.9, val_accuracy=0.99, **more)}
+    assert better_layer(result("deep", (inner, outer), **probes)) == ""
+    said = better_layer(
+        result(
+            "linear@other",
+            (inner,),
+            **probes,
+            **{"linear@other": score("linear", 0.9, **{**more, "out_of_fold_accuracy": 0.9})},
+        )
+    )
+    assert "(94.0 % against 90.0 %)" in said.replace("\xa0", " ")
+    folds = score("full", 0.9, val_accuracy=0.9, out_of_fold_accuracy=0.9, out_of_fold_images=200)
+    assert better_layer(result("full", (inner,), full=folds, **probes)) == "", "not the same images"
+
+
+def test_a_choice_below_the_frontier_says_what_it_rests_on(result: Callable, score: Callable) -> None:
+    tried = [
+        ("linear probe of blocks.1", 2.0, 0.9, "layer"),
+        ("deep", 3.0, 0.8, "method"),
+        ("full", 9.0, 0.85, "method"),
+    ]
+    points = tuple(
+        FrontierPoint(what=what, seconds=seconds, accuracy=value, kind=kind) for what, seconds, value, kind in tried
+    )
+    methods = {
+        "deep": score("deep", 0.9, val_accuracy=0.8, out_of_fold_accuracy=0.92, out_of_fold_images=850),
+        "full": score("full", 0.9, val_accuracy=0.85),
+    }
+    found = result("deep", **methods).model_copy(update={"tried": points})
+    lead = " ".join(frontier_section(found).lead.replace("\xa0", " ").split())
+    assert "was chosen on 850, of which it has 92.0 % right without having seen them" in lead
+    assert "the 50 validation images" in lead
+    found = found.model_copy(update={"best_method": "full"})
+    assert "chosen on" not in frontier_section(found).lead, "it was judged on these images alone"
 
 
 def test_best_method_is_the_named_one_else_by_validation(result: Callable, score: Callable) -> None:

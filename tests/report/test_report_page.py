@@ -126,7 +126,7 @@ def test_commands_name_the_folder_as_the_user_did(
     try:
         make_folder(None, name)
     except UnicodeEncodeError:
-        pytest.skip("this file system takes UTF-8 only")
+        pytest.skip("file names of other bytes than UTF-8 are missing on this file system")
     monkeypatch.chdir(tmp_path)
     said = read(Path(name)).text
     typed = f"./{name}" if name.startswith("-") else name
@@ -202,6 +202,7 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
     content = auto_record.plain()
     for row in content["methods"].values():
         row |= {"skip_share": None, "skip_accuracy_on": None, "skip_accuracy_off": None, "calibration": None}
+        row |= {"out_of_fold_accuracy": None, "out_of_fold_interval": None, "out_of_fold_images": None}
     bare = make_folder(Result.model_validate(content), name="bare")
     assert "Further measurements" not in read(bare).text
     content["methods"]["scl"] |= {
@@ -211,6 +212,7 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
         "skip_accuracy_off": 0.7,
         "out_of_fold_accuracy": 0.88,
         "out_of_fold_interval": [0.85, 0.9],
+        "out_of_fold_images": 423,
         "frontier": [{"what": "probes", "seconds": 3.0, "accuracy": 0.8}],
         "members": [{"name": "linear"}, {"name": "linear@blocks.4"}],
     }
@@ -224,6 +226,7 @@ def test_what_only_some_runs_measure_is_shown_where_it_is(make_folder: Callable,
         "31.0 %",
         "90.0 % → 70.0 %",
         "88.0 % (85.0 to 90.0)",
+        "423",
         "probes 3.0 s 80.0 %",
         "linear, linear@blocks.4",
         "The probe of blocks.4 was chosen on held-out images",

@@ -114,6 +114,8 @@ def test_further_folds_are_trained_until_the_two_are_told_apart(bench, finished,
         (held == torch.cat([bench.train_features.labels, bench.validation_features.labels]))[judged].double().mean()
     )
     assert finished["full"].row.out_of_fold_accuracy == pytest.approx(right)
+    assert finished["full"].row.out_of_fold_images == int(judged.sum())
+    assert finished["deep"].row.out_of_fold_images == len(held), "a probe is judged on all"
 
     finished["full"].held = before.clone()
     with Desk(tmp_path / "run", config, True, False) as desk:

@@ -12,7 +12,7 @@ from .figures import WIDTH, drawable, style
 from .headline import best_method
 from .source import method_name, method_phrase
 from .svg import ACCENT, INK, MUTED, PAPER, draw, logarithmic, percentages
-from .text import duration, percent, shorten, visible
+from .text import count, duration, percent, shorten, visible
 
 __all__ = ["frontier_of", "frontier_section", "frontier_sentence"]
 
@@ -57,8 +57,22 @@ def frontier_section(record: Result) -> Section:
     )
     alt = f"Scatter of {len(record.tried)} attempts: seconds and held-out accuracy."
     said = frontier_sentence(record)
-    lead = f"On the frontier: {said}." if said else ""
+    lead = f"On the frontier: {said}.{_chosen_on(record)}" if said else ""
     return Section(title, [Columns([Figure(drawing, text, alt)])], lead)
+
+
+def _chosen_on(record: Result) -> str:
+    """What the choice went by, where a point of the frontier lies above what was handed over."""
+    best = best_method(record)
+    row = record.methods[best] if best is not None else None
+    top = frontier_of(record.tried)[-1].accuracy or 0.0
+    if row is None or row.out_of_fold_images is None or row.val_accuracy is None or row.val_accuracy >= top:
+        return ""
+    phrase = method_phrase(best or "", row)
+    return (
+        f" These are the {count(record.splits.validation)} validation images. {phrase[:1].upper()}{phrase[1:]} was chosen on "
+        f"{count(row.out_of_fold_images)}, of which it has {percent(row.out_of_fold_accuracy)} right without having seen them."
+    )
 
 
 def _phrase(record: Result, point: FrontierPoint) -> str:

@@ -54,8 +54,9 @@ def headline(record: Result) -> str:
 def better_layer(record: Result) -> str:
     """A sentence where the linear probe of a layer is more accurate on held-out images than what is handed over, else empty.
 
-    Only accuracies of the same images are compared: those of validation where the layer's probe was a candidate itself, else
-    those of the probes, which few images make cross-validated. A tuned network has none of that kind.
+    Only accuracies of the same images are compared, and those that the choice rests on: of a layer whose probe was a candidate
+    itself the out-of-fold ones of both, or those of validation where there are no others; of other layers those of the
+    probes, which few images make cross-validated. A tuned network has none of that kind.
     """
     best = best_method(record)
     scored = [(layer.probe_val_accuracy, layer.name) for layer in record.layers if layer.probe_val_accuracy is not None]
@@ -64,7 +65,11 @@ def better_layer(record: Result) -> str:
     accuracy, name = max(scored, key=lambda pair: pair[0])
     ours: float | None = None
     if tried := next((other for key, other in record.methods.items() if key.endswith(f"@{name}")), None):
-        accuracy, ours = tried.val_accuracy or 0.0, record.methods[best].val_accuracy
+        handed = record.methods[best]
+        if handed.out_of_fold_images is None:
+            accuracy, ours = tried.val_accuracy or 0.0, handed.val_accuracy
+        elif handed.out_of_fold_images == tried.out_of_fold_images:
+            accuracy, ours = tried.out_of_fold_accuracy or 0.0, handed.out_of_fold_accuracy
     elif best == _BASELINE:
         ours = record.layers[-1].probe_val_accuracy
     if ours is None or accuracy <= ours or tried is record.methods[best]:

@@ -208,6 +208,7 @@ def _extras(listed: dict[str, MethodRow]) -> list[Block]:
             percent(row.out_of_fold_accuracy) + (f" ({_ends(ends)})" if (ends := row.out_of_fold_interval) else "")
             for row in listed.values()
         ],
+        "On so many images": [count(row.out_of_fold_images) for row in listed.values()],
         "Temperature": [
             significant(row.calibration.temperature) if row.calibration else DASH for row in listed.values()
         ],

@@ -274,9 +274,12 @@ class MethodRow(MethodSummary):
     )
     step_memory_bytes: Whole | None = Field(default=None, description="memory of a step above that of the idle process")
     out_of_fold_accuracy: Number = Field(
-        default=None, description="cross-validated accuracy on training + validation images"
+        default=None, description="accuracy on images that a training or fit on the rest never saw"
     )
     out_of_fold_interval: Interval | None = Field(default=None, description="95 % interval of the out-of-fold accuracy")
+    out_of_fold_images: Whole | None = Field(
+        default=None, description="training and validation images that these are; the choice rests on them"
+    )
     calibration: Calibration | None = Field(default=None, description="temperature scaling")
     skip_share: Number = Field(
         default=None,

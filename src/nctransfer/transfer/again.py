@@ -19,6 +19,7 @@ _KEPT = (
     "best_epoch",
     "out_of_fold_accuracy",
     "out_of_fold_interval",
+    "out_of_fold_images",
     "seconds_per_step",
     "peak_memory_bytes",
     "step_memory_bytes",

@@ -51,7 +51,6 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
     verdict = _pick(bench, finished)
     _score(bench, finished)
     field = _field(bench, finished)
-    trained: set[str] = set()
     spent = 0.0
     for number in range(1, FOLDS):
         tuned = [name for name, one in field.items() if one.model.method.changes_features]
@@ -64,13 +63,12 @@ def decide(bench: Workbench, desk: Desk, finished: dict[str, Tuned]) -> Verdict:
             break
         spent += cost
         done = [name for name in tuned if _judge_on(bench, desk, name, field[name], number)]
-        trained.update(done)
         verdict = _pick(bench, field)
         if len(done) < len(tuned):
             break
         field = {name: field[name] for name in _close(bench, field)}
-    for name in trained:
-        _note(bench, finished[name])
+    for one in finished.values():
+        _note(bench, one)
     others = [finished[name].row.phrase for name in field if name != verdict.name]
     if verdict.name in field and others and finished[verdict.name].model.method.changes_features:
         return dataclasses.replace(verdict, why=f"{verdict.why} {_apart(others)}".strip())
@@ -263,10 +261,14 @@ def _targets(bench: Workbench) -> Tensor:
 
 
 def _note(bench: Workbench, tuned: Tuned) -> None:
+    """Write down the accuracy that the choice rests on, where more than the validation images judged a method."""
     judged = tuned.held >= 0
+    if int(judged.sum()) <= len(bench.validation_features.labels):
+        return
     right = int((tuned.held == _targets(bench))[judged].sum())
     update: dict[str, Any] = {
         "out_of_fold_accuracy": right / int(judged.sum()),
         "out_of_fold_interval": accuracy_interval(right, int(judged.sum())),
+        "out_of_fold_images": int(judged.sum()),
     }
     tuned.row = tuned.row.model_copy(update=update)
