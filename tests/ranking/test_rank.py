@@ -93,7 +93,7 @@ def test_a_run_that_stands_there_is_continued_by_resume_alone(files, tmp_path):
 
 def test_a_dry_run_names_who_would_be_ranked_and_writes_nothing(files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    models = ",".join([files("narrow", 0.25), files("broken", 0.5, arch="mlp")])
+    models = ",".join([files("narrow", 0.25), files("wider", 0.5), files("broken", 0.5, arch="mlp")])
     words = ["--image-size", "16", "--limit", "60", "--device", "cpu", "--validate", "1", "--budget", "30s"]
     with pytest.raises(SystemExit) as left:
         main(["rank", "digits", "--models", models, *words, "--dry-run"])

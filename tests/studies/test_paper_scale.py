@@ -55,7 +55,9 @@ def partial_cifar10(tmp_path, monkeypatch):
     """One Parquet file of two."""
     import io
 
-    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+    from pyarrow import parquet
+
     folder = tmp_path / "cifar10"
     folder.mkdir()
     rng = np.random.default_rng(0)

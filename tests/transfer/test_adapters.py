@@ -43,7 +43,7 @@ def pixels():
 
 @pytest.fixture(params=ADAPTED)
 def method(request):
-    pytest.importorskip("peft")
+    pytest.importorskip("peft", reason="peft (the extra of its name) is not installed")
     return request.param
 
 
@@ -131,7 +131,7 @@ def test_adapters_start_at_the_pretrained_network_and_merge_to_the_same_logits(n
 
 def test_lora_is_the_textbook_update(pixels):
     """W + (alpha / r) B A, from the factors themselves."""
-    pytest.importorskip("peft")
+    pytest.importorskip("peft", reason="peft (the extra of its name) is not installed")
     model = moved(load_network("vit_tiny_patch16_224", weights="random", image_size=32), "lora")
     layer = model.network.encoder.blocks[0].attn.qkv
     low, high = layer.lora_A["default"].weight.double(), layer.lora_B["default"].weight.double()
@@ -141,7 +141,7 @@ def test_lora_is_the_textbook_update(pixels):
 
 
 def test_tuned_parameters_are_those_of_the_factors():
-    pytest.importorskip("peft")
+    pytest.importorskip("peft", reason="peft (the extra of its name) is not installed")
     network = load_network("vit_tiny_patch16_224", weights="random", image_size=32)
     sizes = [network.encoder.get_submodule(name).weight.shape for name in adaptable_modules(network, 5)]
     classifier = 3 * (network.feature_dim + 1)
@@ -163,7 +163,7 @@ def test_a_network_without_anything_to_adapt_says_so(striped, method, tmp_path):
 
 
 def test_a_run_hands_over_a_network_that_needs_no_peft(striped, tmp_path, monkeypatch):
-    pytest.importorskip("peft")
+    pytest.importorskip("peft", reason="peft (the extra of its name) is not installed")
     out = tmp_path / "run"
     run = tune(striped, method="lora", out=out, adapter_rank=4, refit=False, layers=LAYERS, **NETWORK, **OPTIONS)
     row = run.record.methods["lora"]
@@ -207,7 +207,7 @@ def test_a_method_whose_package_is_missing_is_refused_before_anything_is_written
 
 
 def test_auto_compares_adapters_where_they_are_named_only(striped, tmp_path):
-    pytest.importorskip("peft")
+    pytest.importorskip("peft", reason="peft (the extra of its name) is not installed")
     assert not {"lora", "loha"} & set(TransferSettings(data="digits").methods)
     run = auto(striped, out=tmp_path / "run", methods="linear,lora", refit=False, layers=LAYERS, **NETWORK, **OPTIONS)
     assert set(run.record.methods) == {"linear", "lora"}

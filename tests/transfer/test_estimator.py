@@ -114,7 +114,7 @@ def test_what_scikit_learn_asks_of_a_classifier(name):
     try:
         getattr(estimator_checks, name)("RowClassifier", RowClassifier())
     except SkipTest as reason:
-        pytest.skip(str(reason))
+        pytest.skip(f"scikit-learn leaves this check out: {reason}")
 
 
 def test_probabilities_and_classes(data, fitted):

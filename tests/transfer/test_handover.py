@@ -20,7 +20,7 @@ from nctransfer.transfer import METHODS, TunedNetwork, load_classifier, save_cla
 def test_reloading_gives_the_same_logits_to_the_bit(name, method, striped, tmp_path):
     package = METHODS[method].package
     if package and importlib.util.find_spec(package) is None:
-        pytest.skip(f"needs {package}")
+        pytest.skip(f"{package} (an extra) is not installed")
     network = load_network(name, weights="random", image_size=32)
     unit = network.units[1] if METHODS[method].needs_unit else None
     layers = (network.layers[0], "penultimate") if METHODS[method].layered else None

@@ -33,7 +33,7 @@ def several(request):
 def method(several):
     method = METHODS[several[1]]
     if method.package and importlib.util.find_spec(method.package) is None:
-        pytest.skip(f"needs {method.package}")
+        pytest.skip(f"{method.package} (an extra) is not installed")
     return method
 
 

@@ -86,7 +86,7 @@ def _print(report: dict[str, Any]) -> None:
             console.print(f"bad: {entry['identity']}: {entry['reason']}", markup=False, highlight=False, style="red")
     for note in report["notes"]:
         style = "yellow" if note.startswith("warning") else None
-        console.print(f"note: {note}", markup=False, highlight=False, style=style)
+        console.print(note if style else f"note: {note}", markup=False, highlight=False, style=style)
 
 
 def _print_counts(console: Console, report: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ __all__ = ["Undecided", "batch_axes", "channel_axis", "choose_path", "layout_fro
 Shape = tuple[int, ...]
 _PREFERRED = ("last_hidden_state", "hidden_states", "hidden_state", "x", "features")
 _MOST_VECTORS = 10
-_FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+_FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError)
 """Of a module that is run alone or on other sizes than it was made for; it then gives no evidence."""
 
 

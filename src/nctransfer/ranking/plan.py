@@ -43,7 +43,7 @@ def plan_ranking(settings: RankSettings, *, bundle: DataBundle | None = None, wa
         lines.append(
             f"{candidate.name}: {parameters / 1e6:.2f} M parameters, forward passes of about {seconds * looker.num_images:.0f} s"
         )
-    if settings.budget is not None:
+    if settings.budget is not None and len(candidates) > 2:
         lines.append(f"budget: {settings.budget:.0f} s, so few images first and all of them for the better networks")
     if settings.top:
         tuned = min(settings.top + 1, len(candidates))

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..engine import read_split
 from ..models import PENULTIMATE
-from ..probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval, criterion_terms, macro_f1
+from ..probes import criterion_terms
 from ..runs import Calibration, LayerRow, Member, MethodRow
 from .calibrating import Held, fit_calibration, judge_calibration
 from .choose import validation_logits
@@ -22,7 +22,7 @@ from .ensemble import Ensemble, Part
 from .methods import ENSEMBLE, inner_probe
 from .pooling import choose_pool
 from .tuned import TunedNetwork
-from .tuning import Tuned
+from .tuning import Tuned, scores_on_test
 from .workbench import Workbench
 
 __all__ = ["Weighed", "put_together", "weigh"]
@@ -168,7 +168,6 @@ def put_together(
     ensemble = Ensemble(parts).to(bench.runtime.device)
     logits, labels = _tested(bench, ensemble)
     predicted = logits.argmax(1)
-    correct = int((predicted == labels).sum())
     num_train, device = len(bench.bundle.train), bench.runtime.device
     unseen = torch.full((num_train,), -1, dtype=torch.int64)
     held = torch.cat([unseen, torch.tensor(weighed.classes)])
@@ -187,11 +186,7 @@ def put_together(
         unit=None,
         why=weighed.why,
         tunes=ENSEMBLE.tunes,
-        test_accuracy=correct / len(labels),
-        test_accuracy_interval=accuracy_interval(correct, len(labels)),
-        balanced_accuracy=balanced_accuracy(predicted, labels),
-        balanced_accuracy_interval=balanced_accuracy_interval(predicted, labels),
-        macro_f1=macro_f1(predicted, labels),
+        **scores_on_test(predicted, labels),
         val_accuracy=float(np.mean(np.array(weighed.classes) == bench.validation_features.labels.numpy())),
         tuned_parameters=learned,
         total_parameters=total,

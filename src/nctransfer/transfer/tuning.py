@@ -27,7 +27,7 @@ from .task import FitOutcome, TuningTask, tuning_plan
 from .tuned import TunedNetwork
 from .workbench import Workbench
 
-__all__ = ["Tuned", "evaluate_method", "evaluation_images", "fit_probe", "train_method"]
+__all__ = ["Tuned", "evaluate_method", "evaluation_images", "fit_probe", "scores_on_test", "train_method"]
 
 _ROWS = 256
 
@@ -192,7 +192,6 @@ def evaluate_method(
     if model.method.changes_features:
         after, picture = _layers_after(bench, model, tested.penultimate)
     predicted = logits.argmax(1)
-    correct = int((predicted == labels).sum())
     tuned, total = model.count_parameters()
     cost = measure_cost(bench, model)
     skips = split_mechanism(model, bench.inputs.loader("validation"), bench.runtime, stop=bench.stop)
@@ -204,11 +203,7 @@ def evaluate_method(
         unit=model.unit,
         why=choice.why,
         tunes=method.tunes,
-        test_accuracy=correct / len(labels),
-        test_accuracy_interval=accuracy_interval(correct, len(labels)),
-        balanced_accuracy=balanced_accuracy(predicted, labels),
-        balanced_accuracy_interval=balanced_accuracy_interval(predicted, labels),
-        macro_f1=macro_f1(predicted, labels),
+        **scores_on_test(predicted, labels),
         val_accuracy=outcome.val_accuracy,
         tuned_parameters=tuned,
         total_parameters=total,
@@ -249,6 +244,18 @@ def _test(bench: Workbench, model: TunedNetwork) -> tuple[torch.Tensor, torch.Te
         return torch.cat(parts), taken.labels, taken
     with bench.watch.stage(f"test of {model.method.title}", len(bench.bundle.test)) as advance:
         return run_split(model, bench.inputs.loader("test"), bench.runtime, stop=bench.stop, advance=advance)
+
+
+def scores_on_test(predicted: torch.Tensor, labels: torch.Tensor) -> dict[str, Any]:
+    """The fields of a method's row that say how good its classes are on the test images."""
+    correct = int((predicted == labels).sum())
+    return {
+        "test_accuracy": correct / len(labels),
+        "test_accuracy_interval": accuracy_interval(correct, len(labels)),
+        "balanced_accuracy": balanced_accuracy(predicted, labels),
+        "balanced_accuracy_interval": balanced_accuracy_interval(predicted, labels),
+        "macro_f1": macro_f1(predicted, labels),
+    }
 
 
 def evaluation_images(bench: Workbench, method: TuningMethod) -> int:
