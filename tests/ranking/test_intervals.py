@@ -38,7 +38,7 @@ def test_intervals_hold_the_mean_of_fresh_draws(draws, name):
     found = [columns[name] for columns in draws]
     mean = np.mean([value.value for value in found])
     held = np.mean([value.low <= mean <= value.high for value in found])
-    assert held >= 0.75, f"{held:.0%} of the intervals hold the mean of fresh draws"
+    assert held >= 0.85, f"{held:.0%} of the intervals hold the mean of fresh draws"
     assert min(value.high - value.low for value in found) < 8 * np.std([value.value for value in found]), (
         "too wide to say"
     )
