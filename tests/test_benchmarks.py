@@ -92,3 +92,17 @@ def test_five_demos():
     assert [row["handed_over"] for row in content["rows"]].count("scl") == 4
     linear = [100 * row["methods"]["linear"]["test_accuracy"] for row in content["rows"]]
     assert f"linear probe has {min(linear):.1f} to {max(linear):.1f} %" in text
+
+
+def test_speed_of_ranking():
+    found = latest("rank_speed-*.json")
+    text = " ".join((ROOT / "docs" / "ranking.md").read_text(encoding="utf-8").split())
+    scoring = found["scoring"]
+    alone = scoring["alone, decompositions given"]
+    for words in (
+        f"takes {found['ranking']['cold over bare']:.2f} times as long as a bare loop",
+        f"together take {scoring['cheap over svd']:.2f} times one singular value decomposition",
+        f"PARC takes {alone['parc']:.1f} s, the linear probe {alone['linear_probe']:.1f} s, NLEEP {alone['nleep']:.0f} s",
+        f"LogME is {scoring['log_me of the paper'] / scoring['log_me']:.1f} times as fast",
+    ):
+        assert words in text, words

@@ -23,12 +23,12 @@ __all__ = ["Columns", "correct_of_probe", "deep_value", "measure_columns"]
 
 Columns = dict[str, RankValue]
 
-_HALVES = 12
+_HALVES, _HALVES_OF_SLOW = 12, 6
 _DIRECTIONS = 256
 _CHEAP = ("nearest_neighbours", "log_me", "h_score", "regularised_h_score", "sfda", "transrate", "gbc")
 _SLOW = ("parc", "nleep")
 _COLLAPSE = ("nc1", "nc1_calibrated", "cdnv")
-_SLOW_LIMIT = 4e9
+_SLOW_LIMIT = 8e10
 """Multiplications that NLEEP may take, of N·D·5K in each of about 100 rounds, before it has to be asked for."""
 
 
@@ -75,9 +75,10 @@ def measure_columns(
     """Every column that looks at the images, but NCTI and the deep probe.
 
     Intervals of accuracies are of the binomial kind. Those of the others are half-sample bootstraps: the value ± Student's
-    quantile times the standard deviation over 12 random halves of the images (stratified, without replacement), in the
-    features' leading 256 directions. Resampling with replacement would put copies of an image among its own neighbours
-    and into its own class, which most of these numbers take for collapse. On Gaussian classes the 95 % intervals hold the
+    quantile times the standard deviation over 12 random halves of the images (6 for NLEEP and PARC, which take most of the
+    time; stratified, without replacement), in the features' leading 256 directions. Resampling with replacement would put
+    copies of an image among its own neighbours and into its own class, which most of these numbers take for collapse. On
+    Gaussian classes the 95 % intervals hold the
     mean of fresh draws in 88 to 100 % of cases (``tests/ranking/test_intervals.py``).
 
     Args:
@@ -99,7 +100,7 @@ def measure_columns(
     dims = min(samples.num_samples, samples.dim)
     for name in _SLOW:
         cost = 5 * num_classes * samples.num_samples * dims * 100 if name == "nleep" else 0.0
-        if slow or cost <= _SLOW_LIMIT * 20:
+        if slow or cost <= _SLOW_LIMIT:
             names.append(name)
         else:
             left_out[name] = "left out: it would take minutes; ask for it with --slow-scores"
@@ -108,7 +109,11 @@ def measure_columns(
         values["probe"] = _accuracy("probe", probed.correct[np.isfinite(probed.correct)], probed.null, num_classes)
     parts = _scores(samples, names, seed)
     nulls = _scores(samples.relabelled(permuted), names, seed)[0]
-    jittered = [_scores(samples.rows(half, most=_DIRECTIONS), names, seed)[0] for half in halves]
+    quick = [name for name in names if name not in _SLOW]
+    jittered = [
+        _scores(samples.rows(half, most=_DIRECTIONS), names if number < _HALVES_OF_SLOW else quick, seed)[0]
+        for number, half in enumerate(halves)
+    ]
     for name in names:
         spread = _spread([found.get(name) for found in jittered])
         values[name] = _value(name, parts[0].get(name), spread, nulls.get(name), num_classes, parts[1].get(name, ""))
