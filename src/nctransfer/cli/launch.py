@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..report import frontier_sentence, lead_of, lead_sentence
-from ..runs import Result, Summary, Verb
+from ..runs import MethodRow, Result, Summary, Verb
 from ..transfer import TransferSettings, plan_run, run_grid, settings_from
 from .progress import TerminalWatch
 
@@ -114,9 +114,11 @@ def _print_layers(console: Console, record: Result) -> None:
 
 def _print_methods(console: Console, record: Result) -> None:
     lead = lead_of(record)
+    folded = any(row.out_of_fold_images for row in record.methods.values())
+    judged = "held out" if folded else "val."
     # A terminal of 80 columns has room for one set of these; the page has all.
-    uneven = ["bal.", "95 %", "F1", "test", "val.", "NC1"]
-    table = Table("method", "block", *(uneven if lead.balanced else ["test", "95 %", "val.", "tuned", "NC1", "s"]))
+    uneven = ["bal.", "95 %", "F1", "test", judged, "NC1"]
+    table = Table("method", "block", *(uneven if lead.balanced else ["test", "95 %", judged, "tuned", "NC1", "s"]))
     for column in table.columns:
         column.no_wrap = True
     for name, row in record.methods.items():
@@ -128,20 +130,17 @@ def _print_methods(console: Console, record: Result) -> None:
             _percent(lead.value(row)),
             f"{100 * interval[0]:.1f}–{100 * interval[1]:.1f}" if interval else "–",
         ]
+        held = _held_out(record, row) if folded else _percent(row.val_accuracy)
         if lead.balanced:
-            rest = [
-                _percent(row.macro_f1),
-                _percent(row.test_accuracy),
-                _percent(row.val_accuracy),
-                _short(row.nc1_after),
-            ]
+            rest = [_percent(row.macro_f1), _percent(row.test_accuracy), held, _short(row.nc1_after)]
         else:
             seconds = "–" if row.seconds is None else f"{row.seconds:.0f}"
-            rest = [_percent(row.val_accuracy), _percent(share), _short(row.nc1_after), seconds]
+            rest = [held, _percent(share), _short(row.nc1_after), seconds]
         mark = " *" if name == record.best_method else ""
         table.add_row(method + mark, row.unit or layer or "–", *tested, *rest)
     console.print(table)
-    console.print("* the model that `nctransfer predict` uses, chosen on held-out images", highlight=False)
+    chosen = "* the model that `nctransfer predict` uses, chosen on held-out images"
+    console.print(chosen + (" (their number in brackets)" if folded else ""), highlight=False)
     if said := lead_sentence(record):
         console.print(
             said.replace("balanced accuracy and macro F1", "balanced accuracy (bal., with its interval) and macro F1"),
@@ -150,6 +149,13 @@ def _print_methods(console: Console, record: Result) -> None:
         )
     if said := frontier_sentence(record):
         console.print(f"held-out accuracy against time: {said}", markup=False, highlight=False)
+
+
+def _held_out(record: Result, row: MethodRow) -> str:
+    """The accuracy that the choice rests on, and on how many images."""
+    if row.out_of_fold_images:
+        return f"{_percent(row.out_of_fold_accuracy)} ({row.out_of_fold_images})"
+    return f"{_percent(row.val_accuracy)} ({record.splits.validation})"
 
 
 def _percent(share: float | None) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
-from .images import Decoding, DeepPixels
-from .sources import Source
+from .sources import JoinedSource
 from .splits import DataBundle, ImageSplit, hold_out, joined_groups
 
 __all__ = ["redraw_validation"]
@@ -31,7 +29,8 @@ def redraw_validation(bundle: DataBundle, fraction: float = 0.2, seed: int = 0) 
     """
     parts = (bundle.train, bundle.validation)
     labels = np.concatenate([part.labels for part in parts])
-    whole = ImageSplit(_Joined(parts), np.arange(len(labels)), labels, bundle.class_names, joined_groups(parts))
+    source = JoinedSource([(part.source, part.indices) for part in parts], labels)
+    whole = ImageSplit(source, np.arange(len(labels)), labels, bundle.class_names, joined_groups(parts))
     train, validation = hold_out(whole, fraction, seed, 1, keep=1)
     splits = {"train": train, "validation": validation, "test": bundle.test}
     report = {
@@ -42,33 +41,3 @@ def redraw_validation(bundle: DataBundle, fraction: float = 0.2, seed: int = 0) 
         },
     }
     return replace(bundle, train=train, validation=validation, report=report)
-
-
-class _Joined:
-    """Two splits as one source, the second's images after the first's."""
-
-    def __init__(self, parts: tuple[ImageSplit, ImageSplit]) -> None:
-        self.parts = parts
-        self.labels = np.concatenate([part.labels for part in parts])
-        self.decoding: Decoding = parts[0].source.decoding
-
-    def _at(self, index: int) -> tuple[Source, int]:
-        first = len(self.parts[0])
-        part, place = (self.parts[0], index) if index < first else (self.parts[1], index - first)
-        return part.source, int(part.indices[place])
-
-    def load(self, index: int) -> Image.Image | DeepPixels:
-        source, place = self._at(index)
-        return source.load(place)
-
-    def image(self, index: int) -> Image.Image:
-        source, place = self._at(index)
-        return source.image(place)
-
-    def content(self, index: int) -> bytes | None:
-        source, place = self._at(index)
-        return source.content(place)
-
-    def identity(self, index: int) -> str:
-        source, place = self._at(index)
-        return source.identity(place)

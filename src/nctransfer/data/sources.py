@@ -17,7 +17,7 @@ from ..errors import DataError
 from .images import Decoding, DeepPixels, load, render, shown
 from .labels import Naming, named_labels
 
-__all__ = ["ArraySource", "EncodedSource", "FileSource", "Found", "Source"]
+__all__ = ["ArraySource", "EncodedSource", "FileSource", "Found", "JoinedSource", "Source"]
 
 
 class Source(Protocol):
@@ -146,3 +146,40 @@ class ArraySource:
 
     def identity(self, index: int) -> str:
         return f"{self.what} {index}"
+
+
+class JoinedSource:
+    """Images of several sources as one, the second's after the first's.
+
+    Args:
+        parts: Of each source the images that are taken, in order.
+        labels: Class of each image, shape (N,).
+    """
+
+    def __init__(self, parts: Sequence[tuple[Source, np.ndarray]], labels: np.ndarray) -> None:
+        self.parts = [(source, np.asarray(indices, dtype=np.int64)) for source, indices in parts]
+        self.labels = labels
+        self.decoding: Decoding = parts[0][0].decoding
+
+    def _at(self, index: int) -> tuple[Source, int]:
+        for source, indices in self.parts:
+            if index < len(indices):
+                return source, int(indices[index])
+            index -= len(indices)
+        raise IndexError(index)
+
+    def load(self, index: int) -> Image.Image | DeepPixels:
+        source, place = self._at(index)
+        return source.load(place)
+
+    def image(self, index: int) -> Image.Image:
+        source, place = self._at(index)
+        return source.image(place)
+
+    def content(self, index: int) -> bytes | None:
+        source, place = self._at(index)
+        return source.content(place)
+
+    def identity(self, index: int) -> str:
+        source, place = self._at(index)
+        return source.identity(place)

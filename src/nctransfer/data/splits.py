@@ -17,7 +17,7 @@ from ..errors import DataError, UsageError
 from .grouped import choose_groups
 from .images import shown
 from .order import apportion, random_order
-from .sources import Source
+from .sources import JoinedSource, Source
 
 __all__ = ["DataBundle", "ImageSplit", "draw_splits", "hold_out", "joined_groups", "keep_to"]
 
@@ -76,16 +76,13 @@ class ImageSplit:
         return ImageSplit(self.source, self.indices[indices], self.labels[indices], self.class_names, groups)
 
     def joined(self, other: ImageSplit) -> ImageSplit:
-        """The images of both splits, which are parts of one source.
-
-        Raises:
-            UsageError: they come from different sources.
-        """
-        if other.source is not self.source:
-            raise UsageError("splits of different sources cannot be joined", remedy="join the data before opening it")
-        indices, labels = np.concatenate([self.indices, other.indices]), np.concatenate([self.labels, other.labels])
-        groups = joined_groups((self, other))
-        return ImageSplit(self.source, indices, labels, self.class_names, groups)
+        """The images of both splits, this one's first."""
+        labels, groups = np.concatenate([self.labels, other.labels]), joined_groups((self, other))
+        if other.source is self.source:
+            indices = np.concatenate([self.indices, other.indices])
+            return ImageSplit(self.source, indices, labels, self.class_names, groups)
+        source = JoinedSource([(self.source, self.indices), (other.source, other.indices)], labels)
+        return ImageSplit(source, np.arange(len(labels)), labels, self.class_names, groups)
 
     def without_groups(self) -> ImageSplit:
         """The same images, nothing being known of what they belong to."""

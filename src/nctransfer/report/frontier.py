@@ -68,6 +68,8 @@ def _chosen_on(record: Result) -> str:
     top = frontier_of(record.tried)[-1].accuracy or 0.0
     if row is None or row.out_of_fold_images is None or row.val_accuracy is None or row.val_accuracy >= top:
         return ""
+    if any(point.what == best and point.accuracy != row.val_accuracy for point in record.tried):
+        return ""  # the figure shows what the choice went by
     phrase = method_phrase(best or "", row)
     return (
         f" These are the {count(record.splits.validation)} validation images. {phrase[:1].upper()}{phrase[1:]} was chosen on "

@@ -1,4 +1,4 @@
-"""How much images of one group would flatter a probe, were they torn apart: the leak that groups prevent, measured."""
+"""Whose kin an image is: what a given validation split has in common with the training images, and what groups prevent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from ..runs import DataReport, Ledger
 from .probing import FOLDS
 from .workbench import Workbench
 
-__all__ = ["with_leak"]
+__all__ = ["with_leak", "with_likeness"]
+
+
+def with_likeness(report: DataReport, bench: Workbench) -> DataReport:
+    """The data's report with what a given validation split was found to be like; said aloud, too."""
+    found = bench.probing.likeness
+    if found is None:
+        return report
+    note = f"validation: {found.words}"
+    bench.watch.say(note)
+    return report.model_copy(update={"notes": (*report.notes, note)})
 
 
 def with_leak(report: DataReport, bench: Workbench, ledger: Ledger) -> DataReport:

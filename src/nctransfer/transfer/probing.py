@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data import DataBundle
 from ..errors import DataError
+from ..models import PENULTIMATE
 from ..probes import (
     NEVER_HELD_OUT,
     CrossValidated,
@@ -28,19 +29,20 @@ from ..probes import (
 from .calibrating import metric_terms
 from .features import LayerFeatures
 
-__all__ = ["FOLDS", "MOST_FOLDED", "Probing", "folds_of"]
+__all__ = ["FOLDS", "MOST_FOLDED", "Likeness", "Probing", "folds_of", "validation_was_given"]
 
 FOLDS = 5
+_APART = 2.0
+"""Standard errors by which the validation images must be the harder ones to judge apart."""
 MOST_FOLDED = 2_000
 """Training and validation images up to which the choice goes by cross-validation."""
 
 
-def folds_of(bundle: DataBundle, seed: int) -> tuple[Tensor, str]:
+def folds_of(bundle: DataBundle, seed: int, *, apart: bool = False) -> tuple[Tensor, str]:
     """The fold in which each training image, then each validation image, is held out, and why so, in a sentence.
 
-    The validation images are fold 0. Where they were drawn at random from at most `MOST_FOLDED` images, the training
-    images are spread over four more folds; a validation split that was given may differ from the training images on
-    purpose (other people, other days), so it alone is held out then.
+    The validation images are fold 0. Of at most `MOST_FOLDED` images together, the training images are spread over four
+    more folds, unless the validation images are to judge ``apart``.
 
     Example:
         >>> from nctransfer.data import open_dataset
@@ -49,8 +51,7 @@ def folds_of(bundle: DataBundle, seed: int) -> tuple[Tensor, str]:
         ([40, 40, 40, 40, 40], '5-fold cross-validation on 200 ')
     """
     num_train, num_validation = len(bundle.train), len(bundle.validation)
-    drawn = "validation" in (bundle.report.get("source") or {}).get("drawn", ())
-    if not drawn or num_train + num_validation > MOST_FOLDED or int(bundle.train.counts().max()) < 2:
+    if apart or num_train + num_validation > MOST_FOLDED or int(bundle.train.counts().max()) < 2:
         return held_out_folds(num_train, num_validation), f"{num_validation} validation images"
     try:
         folds = assign_folds(bundle.train.labels, num_folds=FOLDS - 1, seed=seed, groups=bundle.train.groups)
@@ -70,6 +71,57 @@ def folds_of(bundle: DataBundle, seed: int) -> tuple[Tensor, str]:
     return torch.cat([folds, torch.zeros(num_validation, dtype=torch.int64)]), why
 
 
+@dataclasses.dataclass(frozen=True)
+class Likeness:
+    """Whether a given validation split is like the training images: the penultimate probe on both, cross-validated.
+
+    Validation images of other people or other days are harder for a probe that did not see their like. Folds over both
+    splits would then judge by training images that have their like among those trained on.
+
+    Attributes:
+        validation, validation_images: Accuracy on the validation images, and their number.
+        train, train_images: The same of the training images, each by a fit that did not see it.
+        probe: The probe, by folds over both.
+
+    Example:
+        >>> Likeness(0.60, 80, 0.80, 720, None).differs, Likeness(0.75, 80, 0.80, 720, None).differs
+        (True, False)
+    """
+
+    validation: float
+    validation_images: int
+    train: float
+    train_images: int
+    probe: CrossValidated
+
+    @property
+    def differs(self) -> bool:
+        """Whether the validation images are harder than the training images by more than two standard errors."""
+        count = self.validation_images + self.train_images
+        both = (self.validation * self.validation_images + self.train * self.train_images) / count
+        error = (both * (1.0 - both) * (1.0 / self.validation_images + 1.0 / self.train_images)) ** 0.5
+        return self.train - self.validation > _APART * error
+
+    @property
+    def words(self) -> str:
+        """What was compared and what follows, in a sentence."""
+        seen = (
+            f"the penultimate probe is right on {self.validation:.1%} of the {self.validation_images} validation images "
+            f"that were given, and on {self.train:.1%} of training images that it did not see"
+        )
+        if self.differs:
+            return f"{seen}: they differ, so validation images alone judge"
+        return (
+            f"{seen}: they are alike, so methods are judged and the winner is trained on both (--keep-validation keeps "
+            "them apart)"
+        )
+
+
+def validation_was_given(bundle: DataBundle) -> bool:
+    """Whether the validation split came with the data, and was not drawn from its training images."""
+    return "validation" not in (bundle.report.get("source") or {}).get("drawn", ())
+
+
 @dataclasses.dataclass
 class Probing:
     """Probes of frozen features, fitted when they are first asked for.
@@ -79,6 +131,7 @@ class Probing:
         train, validation: Features of the two splits, by layer.
         seed: Of the folds.
         balance: How classes of unequal size are made up for.
+        keep_validation: Whether a validation split that was given judges alone.
         time_for: Asked before each probe of a layer below the last, with key, words and expected seconds.
     """
 
@@ -88,10 +141,36 @@ class Probing:
     seed: int
     time_for: Callable[[str, str, Callable[[], float]], bool] = lambda key, what, seconds: True
     balance: FitBalance = "none"
+    keep_validation: bool = dataclasses.field(default=False, kw_only=True)
 
     @cached_property
     def _folds(self) -> tuple[Tensor, str]:
-        return folds_of(self.bundle, self.seed)
+        given = validation_was_given(self.bundle)
+        folds, why = folds_of(self.bundle, self.seed, apart=given and self.keep_validation)
+        if given and int(folds.max()) > 0 and (self.likeness is None or self.likeness.differs):
+            return folds_of(self.bundle, self.seed, apart=True)
+        return folds, why
+
+    @cached_property
+    def likeness(self) -> Likeness | None:
+        """How a given validation split compares with the training images; None where nothing is asked, or can be."""
+        folds, _ = folds_of(self.bundle, self.seed, apart=self.keep_validation)
+        if not validation_was_given(self.bundle) or int(folds.max()) == 0 or PENULTIMATE not in self._usable[0]:
+            return None
+        found = self._cross_validate(PENULTIMATE, folds)
+        right = (found.held_logits.argmax(1) == self.labels).double()
+        validation, train = right[folds == 0], right[folds > 0]
+        return Likeness(float(validation.mean()), len(validation), float(train.mean()), len(train), found)
+
+    def _cross_validate(self, name: str, folds: Tensor) -> CrossValidated:
+        return probe_layers(
+            {name: self._usable[0][name]},
+            self.labels,
+            folds,
+            num_classes=len(self.bundle.class_names),
+            refit=int(folds.max()) > 0,
+            balance=self.balance,
+        )[name]
 
     @property
     def folds(self) -> Tensor:
@@ -129,7 +208,7 @@ class Probing:
         """The probe of each usable layer, or of the deepest ones where there is no time for all."""
         usable, seconds = self._usable[0], 0.0
         found: dict[str, CrossValidated] = {}
-        for place, (name, values) in enumerate(reversed(usable.items())):
+        for place, name in enumerate(reversed(usable)):
             rest = len(usable) - place
             what = (
                 f"the probes of the {rest} layers from {next(iter(usable))} to {name}"
@@ -140,14 +219,8 @@ class Probing:
             if place and not self.time_for(f"probe/{name}", what, lambda: seconds):  # noqa: B023
                 break
             began = time.perf_counter()
-            found |= probe_layers(
-                {name: values},
-                self.labels,
-                self.folds,
-                num_classes=len(self.bundle.class_names),
-                refit=self.folded,
-                balance=self.balance,
-            )
+            seen = self.likeness if self.folded and name == PENULTIMATE else None
+            found[name] = self._cross_validate(name, self.folds) if seen is None else seen.probe
             seconds = max(seconds, time.perf_counter() - began)
         return {name: found[name] for name in usable if name in found}
 

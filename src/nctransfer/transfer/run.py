@@ -45,7 +45,7 @@ from .contest import decide
 from .desk import Desk
 from .features import measure_features
 from .forecast import set_pace
-from .kin import with_leak
+from .kin import with_leak, with_likeness
 from .methods import ENSEMBLE, find_method, inner_probe
 from .pace import Pace
 from .result import RunResult
@@ -121,7 +121,7 @@ def run_transfer(
         took = ledger.once("layers/seconds", lambda: {"pass": pace.pass_seconds, "probes": pace.probe_seconds})
         bench.warn(_about_layers(layers))
         _say_layers(bench, layers)
-        report = with_leak(report, bench, ledger)
+        report = with_leak(with_likeness(report, bench), bench, ledger)
         outcome = _Outcome()
         if methods:
             chooser = Chooser(bench, ledger)
@@ -132,8 +132,13 @@ def run_transfer(
             rows = {name: tuned.row for name, tuned in finished.items()}
             outcome = _conclude(bench, desk, finished, left_out, chooser.trials, layers[-1])
             bench.warn(pace.missed)
-            judged = ledger.once("layers/validation", bench.probing.validation_accuracies)
-            outcome.tried = everything_tried(judged, rows, outcome.trials, features=took["pass"], probes=took["probes"])
+            judged, own = ledger.once("layers/validation", bench.probing.validation_accuracies), {}
+            if bench.probing.folded and not any(tuned.model.method.changes_features for tuned in finished.values()):
+                judged = {layer.name: layer.probe_val_accuracy for layer in layers}
+                own = {name: outcome.finished[name].row.out_of_fold_accuracy for name in rows}
+            outcome.tried = everything_tried(
+                judged, rows, outcome.trials, own, features=took["pass"], probes=took["probes"]
+            )
             outcome.picture = _picture(bench, desk, outcome)
         record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
         desk.finish(record)

@@ -76,6 +76,11 @@ class TransferSettings(DataSettings):
         description="Train the winner again with the validation images among the training images, up to 2,000 in all.",
         json_schema_extra=TUNING,
     )
+    keep_validation: bool = Field(
+        False,
+        description="Judge by a validation split that was given alone, and never train on it, however few images it has.",
+        json_schema_extra=TUNING,
+    )
     more_folds: bool = Field(
         True,
         description="Train tuned networks on further folds where held-out images cannot tell the best methods apart.",

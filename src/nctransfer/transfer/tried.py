@@ -12,9 +12,10 @@ __all__ = ["everything_tried"]
 
 
 def everything_tried(
-    layers: Mapping[str, float],
+    layers: Mapping[str, float | None],
     methods: dict[str, MethodRow],
     trials: Sequence[TrialRow],
+    accuracies: Mapping[str, float | None],
     *,
     features: float,
     probes: float,
@@ -25,9 +26,9 @@ def everything_tried(
     tuned network takes these, its own training and, where it tunes a block, the trials that chose the block.
 
     Args:
-        layers: By name the accuracy of their probes on the validation images, which judge the methods, too; their
-            cross-validated accuracy is of other images and would not compare.
+        layers: By name the accuracy of their probes, on the same images as that of the methods.
         methods: By name, as they were before the winner was trained again.
+        accuracies: Of each method, in place of its validation accuracy; on other images the two would not compare.
         trials: With their seconds.
         features: Seconds of the pass over training and validation images.
         probes: Seconds of the probes of all layers.
@@ -48,7 +49,6 @@ def everything_tried(
         method = find_method(name)
         before = features + (share if method.inner_layer or name == "linear" else probes)
         before += chosen if method.needs_unit else 0.0
-        found.append(
-            FrontierPoint(what=name, seconds=before + (row.seconds or 0.0), accuracy=row.val_accuracy, kind="method")
-        )
+        accuracy = accuracies.get(name, row.val_accuracy)
+        found.append(FrontierPoint(what=name, seconds=before + (row.seconds or 0.0), accuracy=accuracy, kind="method"))
     return tuple(found)

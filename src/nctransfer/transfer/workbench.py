@@ -94,7 +94,7 @@ class Workbench:
     @property
     def can_join(self) -> bool:
         """Whether the winner may be trained again on training and validation images together."""
-        return self.settings.refit and self.probing.folded and self.bundle.train.source is self.bundle.validation.source
+        return self.settings.refit and self.probing.folded
 
     @cached_property
     def whole(self) -> Inputs:
@@ -193,7 +193,9 @@ class Workbench:
     def probing(self) -> Probing:
         """The probes of every layer and of all together."""
         parts = self.train_features, self.validation_features
-        return Probing(self.bundle, *parts, self.settings.seed, self.pace.allows, self.balance.fit)
+        settings = self.settings
+        apart = settings.keep_validation
+        return Probing(self.bundle, *parts, settings.seed, self.pace.allows, self.balance.fit, keep_validation=apart)
 
     @cached_property
     def augmentation(self) -> tuple[int, AugmentSettings, str]:
