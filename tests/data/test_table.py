@@ -136,6 +136,18 @@ def test_missing_files_are_listed_and_can_be_skipped(make_table, tmp_path):
     assert sum(bundle.report["splits"].values()) == 39
 
 
+@pytest.mark.parametrize("labels", [["cat", "dog"] * 2, ["cat"] * 6], ids=["too few images", "one class"])
+def test_a_missing_file_is_told_before_what_the_other_rows_lack(make_table, tmp_path, labels):
+    table = make_table(rows_of(labels))
+    with pytest.raises(DataError, match=r"too few images|only one class"):
+        open_dataset(table)
+    (tmp_path / "images" / "2.png").unlink()
+    with pytest.raises(DataError, match=rf"1 of {len(labels)} images cannot be read.*images/2.png: .*No such file"):
+        open_dataset(table)
+    with pytest.raises(DataError, match=r"too few images|only one class"):
+        open_dataset(table, on_bad_image="skip")
+
+
 def test_paths_of_another_place_are_refused_with_what_is_there(make_table):
     rows = [{"image": str(number), "label": label} for number, label in enumerate(LABELS)]
     make_table(rows_of(LABELS))

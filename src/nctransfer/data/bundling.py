@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
-from .checks import Findings, check_images, drop_bad, find_duplicates, summarise_sizes
+from ..errors import DataError, UsageError
+from .checks import Findings, check_images, drop_bad, find_duplicates, refuse_missing, summarise_sizes
 from .classes import unify_classes
 from .depth import parse_range, ranges_of_splits
 from .fingerprint import fingerprint_of
@@ -41,9 +41,6 @@ def bundle_of(
 ) -> DataBundle:
     """The bundle of what was found; arguments as for :func:`~nctransfer.data.open_dataset`."""
     decoding = Decoding(_checked_limit(pixel_limit), parse_range(image_range))
-    given = splits_as_found(found, group_pattern)
-    check_apart({name: split.groups for name, split in given.items()}, found.place)
-    class_names = given["train"].class_names
     draw = partial(
         draw_splits,
         seed=seed,
@@ -52,7 +49,16 @@ def bundle_of(
         test_fraction=test_fraction,
         place=found.place,
     )
-    splits, drawn = draw(given)
+    try:
+        given = splits_as_found(found, group_pattern)
+        check_apart({name: split.groups for name, split in given.items()}, found.place)
+        splits, drawn = draw(given)
+    except DataError:
+        # Too few images and only one class say less than the name of a file that is not there.
+        if on_bad_image == "stop":
+            refuse_missing(found.sources.values())
+        raise
+    class_names = given["train"].class_names
     grouping = None
     if any(split.groups is not None for split in given.values()):
         by_images = draw({name: split.without_groups() for name, split in given.items()})[0]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
+import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,18 @@ from ..runs import write_bytes
 from .depth import RangeFinder
 from .images import Decoding, DeepPixels
 from .parallel import for_each
+from .sources import FileSource, Source
 from .splits import ImageSplit
 
-__all__ = ["Findings", "check_images", "drop_bad", "find_duplicates", "summarise_sizes", "write_skipped"]
+__all__ = [
+    "Findings",
+    "check_images",
+    "drop_bad",
+    "find_duplicates",
+    "refuse_missing",
+    "summarise_sizes",
+    "write_skipped",
+]
 
 _DIGEST = 16
 _FEW_LEVELS = 8  # A deep image that is left with fewer of the 256 levels is nearly black, or nearly one grey.
@@ -180,11 +192,7 @@ def drop_bad(
     total = sum(len(split) for split in splits.values())
     listed = "; ".join(f"{entry['identity']}: {entry['reason']}" for entry in bad)
     if on_bad_image == "stop":
-        raise DataError(
-            f"{len(bad)} of {total} images cannot be read",
-            where=listed,
-            remedy="fix or remove them, or pass --on-bad-image skip",
-        )
+        raise _unreadable(len(bad), total, listed)
     if skipped_csv is not None:
         write_skipped(Path(skipped_csv), bad)
     if len(bad) > skip_limit * total:
@@ -198,6 +206,31 @@ def drop_bad(
     for name, split in kept.items():
         _check_not_emptied(splits[name], split, f"{name} of {place}: {listed}")
     return kept, {name: found.keep(good[name]) for name, found in findings.items()}, bad
+
+
+def refuse_missing(sources: Iterable[Source]) -> None:
+    """Refuse image files that are not there, with the words of `drop_bad`; nothing is opened.
+
+    Raises:
+        DataError: files are missing; all are listed.
+    """
+    files = [source for source in sources if isinstance(source, FileSource)]
+    missing = [
+        f"{source.identity(row)}: cannot be opened: {os.strerror(errno.ENOENT)}"
+        for source in files
+        for row, path in enumerate(source.paths)
+        if not os.path.exists(path)
+    ]
+    if missing:
+        raise _unreadable(len(missing), sum(len(source.paths) for source in files), "; ".join(missing))
+
+
+def _unreadable(count: int, total: int, listed: str) -> DataError:
+    return DataError(
+        f"{count} of {total} images cannot be read",
+        where=listed,
+        remedy="fix or remove them, or pass --on-bad-image skip",
+    )
 
 
 def summarise_sizes(findings: dict[str, Findings]) -> dict[str, Any]:
