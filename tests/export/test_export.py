@@ -14,7 +14,7 @@ import nctransfer
 from nctransfer.cli import main
 from nctransfer.errors import CheckpointError, DataError, ResourceError, SetupError, UsageError
 from nctransfer.export import FORMATS, ExportSettings, export_run, find_exported, predict_exported
-from nctransfer.export.formats import write_model
+from nctransfer.export.formats import open_model, write_model
 from nctransfer.transfer import METHOD_NAMES, load_classifier
 
 pytest.importorskip("onnxruntime", reason="onnxruntime (the extra `onnx`) is not installed")
@@ -178,16 +178,55 @@ def test_a_file_that_stands_there_is_not_replaced_unasked(run, tmp_path):
 
 
 class Moody(torch.nn.Module):
-    """A network whose forward pass depends on the pixels' values."""
+    """A network that takes one of two ways by the brightness of the images, or by a number of its own."""
+
+    def __init__(self, looks=True):
+        super().__init__()
+        self.register_buffer("limit", torch.tensor(0.3))
+        self.looks = looks
+        self.body = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.head = torch.nn.Linear(4, 10)
 
     def forward(self, images):
-        return images.float().flatten(1) * (2.0 if float(images.float().mean()) > 9 else 1.0)
+        brightness = images.mean() if self.looks else self.limit
+        return self.head(self.body(images * (2.0 if float(brightness) > 0.2 else 1.0)).mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def moody(tmp_path_factory):
+    out = tmp_path_factory.mktemp("moody") / "run"
+    return nctransfer.tune("digits", Moody(), method="linear", layers=["body"], out=out, **SMALL).folder
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_network_that_cannot_be_traced_is_refused_and_leaves_nothing(form, moody, capfd):
+    before = sorted(moody.rglob("*"))
+    capfd.readouterr()
+    with pytest.raises(
+        UsageError, match=rf"cannot be traced: its forward .* pixels.*--to {form}.*same for every"
+    ) as said:
+        export_run(moody, ExportSettings(to=form, images=4), module=Moody())
+    assert "try --to" not in str(said.value)
+    assert sorted(moody.rglob("*")) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_setting_that_python_reads_from_a_buffer_can_be_traced(tmp_path):
+    network = Moody(looks=False)
+    write_model(network, torch.rand(2, 3, 4, 4), "torchscript", tmp_path / "model")
+    images = torch.rand(5, 3, 4, 4)
+    written = open_model("torchscript", tmp_path / "model")(images.numpy())
+    assert written == pytest.approx(network(images).detach().numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize("form", ["onnx", "exported-program"])
-def test_a_network_that_cannot_be_traced_is_refused(form, tmp_path):
+def test_another_format_is_named_where_it_may_do(form, tmp_path):
+    class Private(torch.nn.Module):
+        def forward(self, images):
+            return torch.from_numpy(images.numpy()).float().flatten(1)
+
     with pytest.raises(UsageError, match=rf"cannot be traced: \w+.*--to {form}.*try --to"):
-        write_model(Moody(), torch.zeros(2, 3, 4, 4, dtype=torch.uint8), form, tmp_path / "model")
+        write_model(Private(), torch.zeros(2, 3, 4, 4, dtype=torch.uint8), form, tmp_path / "model")
 
 
 def test_missing_things_are_named(run, exported, photos, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import SetupError, UsageError
 
@@ -67,7 +68,7 @@ def _program(model: nn.Module, example: Tensor, form: str) -> torch.export.Expor
     try:
         return torch.export.export(model, (example,), dynamic_shapes=({0: batch},), strict=False)
     except Exception as error:
-        raise _untraceable(form, error) from error
+        raise _untraceable(model, example, form, error) from error
 
 
 def _write_program(model: nn.Module, example: Tensor, path: Path) -> None:
@@ -88,29 +89,59 @@ def _write_onnx(model: nn.Module, example: Tensor, path: Path) -> None:
             program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False, optimize=True
         )
     except Exception as error:
-        raise _untraceable("onnx", error) from error
+        raise _untraceable(model, example, "onnx", error) from error
     assert made is not None
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     made.save(str(path), external_data=size > _EMBED_LIMIT)
 
 
 def _write_torchscript(model: nn.Module, example: Tensor, path: Path) -> None:
+    if _reads_pixels(model, example):  # a trace would follow the path of the example for every image, and say nothing
+        raise _untraceable(model, example, "torchscript")
     try:
         with torch.inference_mode():
             traced = torch.jit.trace(model, example, check_trace=False)
     except Exception as error:
-        raise _untraceable("torchscript", error) from error
+        raise _untraceable(model, example, "torchscript", error) from error
     traced.save(str(path))
 
 
-def _untraceable(form: str, error: Exception) -> UsageError:
+class _Reads(TorchDispatchMode):
+    """Notes the numbers that Python takes out of tensors while a network runs (``float(x)``, ``if x:``)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self.values.append(repr(result))
+        return result
+
+
+def _reads_pixels(model: nn.Module, example: Tensor) -> bool:
+    """Whether numbers that the forward pass reads in Python change with the image; settings kept in buffers do not."""
+    found = []
+    for images in (example, 255 - example, torch.zeros_like(example)):
+        with torch.no_grad(), _Reads() as reads:
+            model(images)
+        found.append(reads.values)
+    return any(values != found[0] for values in found)
+
+
+def _untraceable(model: nn.Module, example: Tensor, form: str, error: Exception | None = None) -> UsageError:
     others = [name for name in ("onnx", "torchscript", "exported-program") if name != form]
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UsageError(
-        f"the network cannot be traced: {type(error).__name__}: {first[:300]}",
-        where=f"--to {form}",
-        remedy=f"try --to {others[0]} or {others[1]}, or tune a network whose forward pass is the same for every image",
-    )
+    remedy = "tune a network whose forward pass is the same for every image"
+    reasons = []
+    if _reads_pixels(model, example):  # no format can hold such a network
+        reasons.append("its forward pass decides by the values of pixels")
+    else:
+        remedy = f"try --to {others[0]} or {others[1]}, or {remedy}"
+    if error is not None:
+        first = (str(error).strip().splitlines() or [""])[0]
+        reasons.append(f"{type(error).__name__}: {first[:300]}")
+    return UsageError(f"the network cannot be traced: {'; '.join(reasons)}", where=f"--to {form}", remedy=remedy)
 
 
 @contextlib.contextmanager
@@ -122,7 +153,8 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        aside = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(aside), contextlib.redirect_stderr(aside):
             warnings.simplefilter("ignore")
             yield
     finally:

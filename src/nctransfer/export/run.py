@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import shutil
 import statistics
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +117,8 @@ def export_run(
         )
     if path.is_dir():
         raise UsageError("a folder stands where the file should be", where=str(path), remedy="name a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
     pixels, source = _images(folder, preprocess, settings.images)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with _beside(path) as partial:
         with watch.stage(f"export to {settings.to}"):
             write_model(
                 model, torch.from_numpy(pixels[:2] if len(pixels) > 1 else pixels.repeat(2, 0)), settings.to, partial
@@ -129,13 +131,27 @@ def export_run(
                 where=f"--to {settings.to}",
                 remedy="try another format, or raise --tolerance if that is close enough",
             )
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     described = _describe(settings, manifest, preprocess, report, path)
     write_json(manifest_path(path), described)
     write_bytes(path.with_name("MODEL_CARD.md"), model_card(folder, described, report).encode())
     return report
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A file of the same name in a folder beside ``path``, which takes the place of ``path``, with the weights that may lie
+    in a file of their own, where all goes well; else nothing is left of it, nor of folders that were made for it."""
+    made = [place for place in path.parents if not place.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield folder / path.name
+        for file in sorted(folder.iterdir(), reverse=True):  # the weights first
+            os.replace(file, path.with_name(file.name))
+    finally:
+        shutil.rmtree(folder)
+        for place in made if not path.exists() else []:
+            place.rmdir()
 
 
 def _images(folder: Path, preprocess: Preprocess, most: int) -> tuple[np.ndarray, str]:
