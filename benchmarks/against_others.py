@@ -1,5 +1,7 @@
 """`nctransfer auto` beside other tools: same pixels, same weights, same splits, same cores, each in a process of its own.
 
+``auto_fast`` is `auto --preset fast`: it stands beside the others, but has no rank among them.
+
 ``NCTRANSFER_DATA=... python benchmarks/against_others.py`` (hours; goes on where it was stopped). ``--sets``, ``--seeds``
 and ``--tools`` take a part. ``--python fastai=PATH`` names the interpreter of an environment that holds fastai; without
 it that tool is left out, by name. `other_tools.py` says what each does.
@@ -28,9 +30,12 @@ SETS = {  # name: (input in pixels, training + validation images; None: all)
     "clothing": (96, 800),
     "trash": (96, 800),
 }
-OURS = ("auto",)
+OURS = {"auto": "balanced", "auto_fast": "fast"}  # name: preset
 OTHERS = ("sklearn", "plain_full", "fastai")
 MODEL = "tf_efficientnet_lite0"
+KEPT = (
+    "test_accuracy", "val_accuracy", "out_of_fold_accuracy", "out_of_fold_images", "seconds", "unit", "learning_rate", "why",
+)  # fmt: skip
 
 
 def bundle_of(name: str, seed: int):
@@ -44,26 +49,25 @@ def bundle_of(name: str, seed: int):
     return narrow(bundle, test_per_class=200) if len(bundle.test) > 2000 else bundle
 
 
-def run_auto(name: str, seed: int) -> dict:
+def run_auto(tool: str, name: str, seed: int) -> dict:
     """Our own worker, for a process of its own."""
     import nctransfer
 
     bundle = bundle_of(name, seed)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        run = nctransfer.auto(bundle, MODEL, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed)
+        run = nctransfer.auto(
+            bundle, MODEL, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed, preset=OURS[tool]
+        )
         seconds = time.perf_counter() - started
     best = run.methods[run.best_method]
     return {
-        "tool": "auto",
+        "tool": tool,
         "seconds": seconds,
         "test_accuracy": best["test_accuracy"],
         "validation_accuracy": best["val_accuracy"],
         "settings": {"method": run.best_method},
-        "methods": {
-            method: {key: row.get(key) for key in ("test_accuracy", "val_accuracy", "seconds", "unit", "learning_rate")}
-            for method, row in run.methods.items()
-        },
+        "methods": {method: {key: row.get(key) for key in KEPT} for method, row in run.methods.items()},
     }
 
 
@@ -114,6 +118,8 @@ def _answer(command: list[str]) -> dict:
 
 def summary(rows: list[dict]) -> dict:
     """Mean test accuracy, seconds and rank of each tool over the jobs that all of them finished."""
+    fast = [row for row in rows if row["tool"] == "auto_fast" and "error" not in row]
+    rows = [row for row in rows if row["tool"] != "auto_fast"]
     tools = sorted({row["tool"] for row in rows if "error" not in row})
     jobs: dict[tuple, dict[str, dict]] = {}
     for row in rows:
@@ -135,6 +141,10 @@ def summary(rows: list[dict]) -> dict:
                 "cpu_seconds": float(np.mean([row["cpu_seconds"] for row in mine])),
                 "rank": float(np.mean(ranks)),
             }
+    mine = [row for row in fast if (row["set"], row["seed"]) in shared]
+    if mine:
+        means = {key: float(np.mean([row[key] for row in mine])) for key in ("test_accuracy", "seconds", "cpu_seconds")}
+        table["auto_fast"] = {"jobs": len(mine), **means}
     return table
 
 
@@ -145,11 +155,11 @@ def main() -> None:
     parser.add_argument("--tools", default=",".join([*OURS, *OTHERS]))
     parser.add_argument("--python", action="append", default=[], help="TOOL=PATH of an interpreter")
     parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--worker", nargs=2, metavar=("SET", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=3, metavar=("TOOL", "SET", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        name, seed = options.worker
-        print(json.dumps(run_auto(name, int(seed))))
+        tool, name, seed = options.worker
+        print(json.dumps(run_auto(tool, name, int(seed))))
         return
     from hardware import machine, result_path
 
@@ -166,7 +176,7 @@ def main() -> None:
                     print("fastai left out: name its interpreter with --python fastai=PATH")
                     continue
                 if tool in OURS:
-                    row = _answer([sys.executable, __file__, "--worker", name, str(seed)])
+                    row = _answer([sys.executable, __file__, "--worker", tool, name, str(seed)])
                 else:
                     row = run_other(tool, name, seed, pythons.get(tool, sys.executable))
                 row = {"set": name, "seed": seed, **row, "tool": tool}
