@@ -89,6 +89,9 @@ def test_a_run_that_stands_there_is_continued_by_resume_alone(files, tmp_path):
     again = rank(striped(60), models, out=tmp_path / "a", resume=True, **COMMON)
     assert again.record.cost.features == "warm"
     assert [row.columns for row in again.rows] == [row.columns for row in first.rows]
+    one, whole = first.record.cost, again.record.cost
+    assert whole.total_seconds == pytest.approx(one.seconds + whole.seconds)
+    assert "of it since it was last resumed" in (tmp_path / "a" / "report.html").read_text()
 
 
 def test_a_dry_run_names_who_would_be_ranked_and_writes_nothing(files, tmp_path, monkeypatch, capsys):

@@ -180,6 +180,10 @@ def test_a_stopped_run_resumes_to_the_same_bits_and_records(stripes, tiny, tmp_p
     assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
     for one, other in zip(whole.result["history"], resumed.result["history"], strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    cost = resumed.result["cost"]
+    assert cost["total_seconds"] - cost["seconds"] > 0
+    assert cost["total_seconds"] > cost["training_seconds"], "steps before the stop are in both"
+    assert whole.result["cost"]["total_seconds"] == whole.result["cost"]["seconds"]
 
 
 def test_resuming_a_finished_run_returns_its_result(stripes, tiny, tmp_path):

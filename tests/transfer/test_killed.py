@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from commands import run as command
-from nctransfer.runs import sha256
+from nctransfer.runs import load_run, sha256
 
 SCRIPT = Path(__file__).parents[1] / "killed_run.py"
 WORDS = shlex.split(
@@ -62,6 +63,12 @@ def steps_saved(folder):
     return max((int(path.stem.split("-")[1]) for path in (folder / "checkpoints").glob("step-*.json")), default=0)
 
 
+def seconds_worked(folder):
+    """From the start of a killed process to its last checkpoint or finished step."""
+    kept = [folder / "steps.json", *(folder / "checkpoints").glob("step-*")]
+    return max(path.stat().st_mtime for path in kept) - (folder / "environment.json").stat().st_mtime
+
+
 def ending(folder, method):
     """What a run came to: the bits of its model, and the numbers that do not depend on the clock."""
     row = json.loads((folder / "result.json").read_text())["methods"][method]
@@ -87,10 +94,11 @@ def whole(tmp_path_factory):
 
 
 def kill_and_resume(folder, method, moment, whole, *more, resumed=None):
+    began = time.perf_counter()
     code, errors, first = run(folder, method, moment, *more)
     assert code == -signal.SIGKILL, errors
     assert not (folder / "result.json").exists()
-    saved = steps_saved(folder)
+    saved, worked, most = steps_saved(folder), seconds_worked(folder), time.perf_counter() - began
     code, errors, second = run(folder, method, "none", *(more if resumed is None else resumed), "--resume")
     assert code == 0, errors
     assert second == STEPS_AN_EPOCH * EPOCHS - saved, "exactly the steps after the last checkpoint are taken"
@@ -98,6 +106,8 @@ def kill_and_resume(folder, method, moment, whole, *more, resumed=None):
     assert steps_saved(folder) == 0
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [(line["method"], line["epoch"]) for line in lines] == [(method, epoch + 1) for epoch in range(EPOCHS)]
+    cost = load_run(folder).cost
+    assert worked <= cost.total_seconds - cost.seconds <= most, "the killed process counts until its last write"
     return first, saved
 
 

@@ -161,6 +161,9 @@ def test_several_seeds_give_a_summary_and_a_new_seed_computes_only_itself(stripe
     assert [run["seed"] for run in summary.runs] == [0, 1, 2]
     assert (tmp_path / "grid" / "cifar_resnet20-seed0" / "result.json").stat().st_mtime_ns == before
     assert (tmp_path / "grid" / "report.html").is_file()
+    each = [run.cost.total_seconds for run in summary.record.runs]
+    assert summary.record.cost.total_seconds == pytest.approx(sum(each))
+    assert summary.record.cost.seconds < sum(each), "two of the three were finished before"
 
 
 def test_torch_data_sets_and_modules_are_taken_as_they_are(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,20 +24,25 @@ _SHARE_FIRST = 0.4
 
 
 def run_rounds(
-    looker: Looker, candidates: Sequence[Candidate], settings: RankSettings, watch: Watch
+    looker: Looker,
+    candidates: Sequence[Candidate],
+    settings: RankSettings,
+    watch: Watch,
+    *,
+    mark: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Looked], list[DroppedRow], list[RankRound]]:
     """Look at the candidates; with a budget, in rounds of twice the images and half the candidates.
 
     Each round keeps the better half and whoever cannot be told from its last. What is over of the budget goes to the next
     round; the last round, of all images, is entered by as many candidates as there seems to be time for, and at least
-    by the best two. Without a budget there is one round, of all images.
+    by the best two. Without a budget there is one round, of all images. ``mark`` is called after each look.
 
     Returns:
         What was found of those that came to the last round, who was dropped and why, and the rounds.
     """
     dropped: list[DroppedRow] = []
     if settings.budget is None:
-        looked, seconds = _round(looker, candidates, looker.num_images, watch, dropped, whole=True)
+        looked, seconds = _round(looker, candidates, looker.num_images, watch, dropped, mark, whole=True)
         return looked, dropped, [RankRound(images=looker.num_images, candidates=tuple(looked), seconds=seconds)]
     began = time.perf_counter()
     rounds: list[RankRound] = []
@@ -46,7 +51,7 @@ def run_rounds(
     while count < looker.num_images and len(rest) > 2:
         share = _SHARE_FIRST if not rounds else 0.5
         left = settings.budget - (time.perf_counter() - began)
-        looked, seconds = _round(looker, rest, count, watch, dropped, whole=False, until=share * max(left, 0.0))
+        looked, seconds = _round(looker, rest, count, watch, dropped, mark, whole=False, until=share * max(left, 0.0))
         rounds.append(RankRound(images=count, candidates=tuple(looked), seconds=seconds))
         kept = _better(looked)
         for name in looked:
@@ -61,7 +66,7 @@ def run_rounds(
         if per_image * looker.num_images * len(rest) <= left:
             break  # there is time for all that are left
         count = min(looker.num_images, 2 * count)
-    looked, seconds = _round(looker, rest, looker.num_images, watch, dropped, whole=True)
+    looked, seconds = _round(looker, rest, looker.num_images, watch, dropped, mark, whole=True)
     rounds.append(RankRound(images=looker.num_images, candidates=tuple(looked), seconds=seconds))
     return looked, dropped, rounds
 
@@ -72,6 +77,7 @@ def _round(
     count: int,
     watch: Watch,
     dropped: list[DroppedRow],
+    mark: Callable[[], None],
     *,
     whole: bool,
     until: float = math.inf,
@@ -92,6 +98,7 @@ def _round(
                 raise
             dropped.append(DroppedRow(name=candidate.name, reason="out of memory", kind="ResourceError"))
         else:
+            mark()
             accuracy = float(np.nanmean(looked[candidate.name].correct))
             watch.say(
                 f"{candidate.name}: probe {accuracy:.1%} on {count} images, {looked[candidate.name].seconds:.1f} s"

@@ -80,7 +80,7 @@ def run_rank(
         RunFolder.create(out, config=config, resume=resume, overwrite=overwrite) as folder,
         progress_shown_by(watch.detail),
     ):
-        record = _rank(settings, bundle, runtime, watch, candidates, known, notes, started, folder.path)
+        record = _rank(settings, bundle, runtime, watch, candidates, known, notes, started, folder)
         folder.write_result(record)
         from ..report import write_report
 
@@ -97,10 +97,10 @@ def _rank(
     known: dict[str, float],
     notes: list[str],
     started: float,
-    folder: Path | None,
+    run: RunFolder | None,
 ) -> RankRecord:
     looker = Looker(settings, bundle, runtime, watch)
-    looked, dropped, rounds = run_rounds(looker, candidates, settings, watch)
+    looked, dropped, rounds = run_rounds(looker, candidates, settings, watch, mark=run.mark if run else lambda: None)
     if not looked:
         raise _nothing(dropped)
     places = order_candidates(
@@ -114,8 +114,9 @@ def _rank(
     notes += _twins(looked) + [f"{row.name} was dropped: {row.reason}" for row in dropped]
     rows = [_row(place, looked[place.name], _known(known, looked[place.name])) for place in places]
     validation = None
-    if settings.top and folder is not None:
-        validation = validate_order(rows, candidates, settings, bundle, folder, watch)
+    if settings.top and run is not None:
+        validation = validate_order(rows, candidates, settings, bundle, run.path, watch)
+    seconds, features = time.perf_counter() - started, _temperature(rows)
     environment = describe_environment()
     return RankRecord(
         schema_version=SCHEMA_VERSION,
@@ -146,7 +147,7 @@ def _rank(
             **runtime.describe(),
         ),
         warnings=(*notes, *about_sides(bundle, settings.fit), *warnings_of_report(bundle.report)),
-        cost=Cost(seconds=time.perf_counter() - started, features=_temperature(rows)),
+        cost=run.cost(seconds, features=features) if run else Cost(seconds=seconds, features=features),
     )
 
 

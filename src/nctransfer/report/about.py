@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from ..runs import ModelFacts, PretrainRecord, Result
+from ..runs import Cost, ModelFacts, PretrainRecord, Result
 from .blocks import Block, Code, Details, Facts, Glossary, Section
 from .source import Source
 from .text import amount, count, duration, join, number, percent, shorten, words
@@ -116,7 +116,7 @@ def conditions_section(
         ("Platform", environment.platform),
         ("Python", environment.python),
         ("Versions", fact(versions)),
-        ("Total time", duration(cost.seconds) if cost and cost.seconds is not None else ""),
+        ("Total time", _total_time(cost) if cost and cost.seconds is not None else ""),
         ("Features", _FEATURES.get(cost.features or "", cost.features or "") if cost else ""),
         ("Date", environment.date),
         ("Command", " ".join(shlex.quote(part) for part in environment.command)),
@@ -127,6 +127,12 @@ def conditions_section(
         text = json.dumps(source.config, indent=1, ensure_ascii=False, sort_keys=True)
         blocks.append(Details("Configuration", [Code(text)]))
     return Section(title, blocks)
+
+
+def _total_time(cost: Cost) -> str:
+    """The time of the whole run; where it was resumed, what of it the last process took."""
+    whole, last = duration(cost.whole), duration(cost.seconds)
+    return whole if whole == last else f"{whole}, {last} of it since it was last resumed"
 
 
 def _network(model: ModelFacts, seed: int | None) -> list[tuple[str, str]]:

@@ -47,7 +47,7 @@ def tiles(record: Result) -> list[Tile]:
             )
         )
     if row.seconds is not None:
-        whole = record.cost.seconds if record.cost else None
+        whole = record.cost.whole if record.cost else None
         made.append(Tile("Tuning time", duration(row.seconds), f"{duration(whole)} for the whole run" if whole else ""))
     return made
 

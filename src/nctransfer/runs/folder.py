@@ -13,7 +13,8 @@ from ..errors import DataError, UsageError
 from .atomic import raise_if_full, to_plain, write_json
 from .environment import describe_environment
 from .lock import LOCK_FILES, FolderLock
-from .record import Record
+from .record import Cost, Record
+from .spent import mark, spent_before
 
 __all__ = ["RunFolder"]
 
@@ -46,6 +47,7 @@ class RunFolder:
         self._lock = FolderLock(self.path)
         self._made: list[Path] = []  # folders that this run made, the innermost first
         self._began_empty = self._writes = False
+        self._before = 0.0  # seconds of earlier processes
 
     @classmethod
     def create(
@@ -119,8 +121,9 @@ class RunFolder:
                 remedy="resume with the same settings, or choose another --out",
             )
         (self.path / "checkpoints").mkdir(exist_ok=True)
+        self._before = spent_before(self.path) if present else 0.0
         write_json(self.path / "config.json", plain)
-        write_json(self.path / "environment.json", describe_environment())
+        write_json(self.path / "environment.json", {**describe_environment(), "seconds_before": self._before})
 
     def _occupied(self, stored: Any, config: dict[str, Any]) -> UsageError:
         """An error that names the run in the folder and the ways out."""
@@ -186,6 +189,14 @@ class RunFolder:
     def write_result(self, result: Record | dict[str, Any]) -> None:
         """Write ``result.json`` atomically."""
         write_json(self.path / "result.json", result.plain() if isinstance(result, Record) else result)
+
+    def cost(self, seconds: float, **rest: Any) -> Cost:
+        """The cost of the run, of whose last process ``seconds`` are; ``rest`` are further fields."""
+        return Cost(seconds=seconds, total_seconds=self._before + seconds, **rest)
+
+    def mark(self) -> None:
+        """Leave behind that the run is at work, so that its time until now counts should it be killed."""
+        mark(self.path)
 
     def log(self, **record: Any) -> None:
         """Append one JSON line to ``metrics.jsonl``.

@@ -276,6 +276,7 @@ class Environment(Hardware):
     """The content of ``environment.json``."""
 
     date: Text = Field(default="", description="UTC, ISO 8601")
+    seconds_before: Number = Field(default=None, description="time of the processes that this one resumed")
     python: Text = Field(default="", description="Python's version")
     platform: Text = Field(default="", description="operating system")
     threads: Whole | None = Field(default=None, description="threads of one operation")
@@ -287,10 +288,19 @@ class Cost(Record):
     """The cost of a run."""
 
     seconds: Number = Field(description="wall time of this invocation")
+    total_seconds: Number = Field(
+        default=None,
+        description="the same and the time of earlier invocations that this one resumed, of a killed one until its last write",
+    )
     training_seconds: Number = Field(default=None, description="of pre-training: time in training steps")
     features: Text | None = Field(
         default=None, description="whether features were computed (cold) or found on disk (warm, partly warm)"
     )
+
+    @property
+    def whole(self) -> float | None:
+        """Seconds of the whole run; of the last invocation in records that do not know more."""
+        return self.seconds if self.total_seconds is None else self.total_seconds
 
 
 class Balance(Record):

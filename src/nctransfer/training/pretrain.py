@@ -103,6 +103,7 @@ def pretrain(
         PreemptedError: the run was told to stop by SIGTERM; it can be resumed.
         ResourceError: the loss turned NaN, memory ran out, or the disk is full; the last good checkpoint is kept.
     """
+    began = time.perf_counter()
     settings = _settings(settings, options)
     runtime = Runtime(settings.device, settings.precision)
     with contextlib.ExitStack() as stack:
@@ -123,7 +124,7 @@ def pretrain(
         heard: list[Listener] = [*watches, *listeners, *trackers] if runtime.is_main else []
         for listener in heard:
             stack.callback(listener.close)
-        return work.carry_out(heard, resume)
+        return work.carry_out(heard, resume, began)
 
 
 def _settings(settings: PretrainSettings | None, options: dict[str, Any]) -> PretrainSettings:
@@ -197,8 +198,7 @@ class PretrainRun:
             **options,
         )
 
-    def carry_out(self, listeners: Sequence[Listener], resume: bool) -> PretrainResult:
-        began = time.perf_counter()
+    def carry_out(self, listeners: Sequence[Listener], resume: bool, began: float) -> PretrainResult:
         if self.settings.epochs == 0:
             journal = self._open_journal(listeners, 0)
             if not journal.records:
@@ -302,6 +302,6 @@ class PretrainRun:
             journal.records,
             num_train=len(self.train),
             steps=len(self.batches) * self.settings.epochs,
-            seconds=seconds,
+            cost=self.run.cost(seconds, training_seconds=journal.records[-1]["seconds"]),
             warnings=self.warnings,
         )

@@ -62,7 +62,7 @@ def make_record(
     *,
     num_train: int,
     steps: int,
-    seconds: float,
+    cost: Cost,
     warnings: list[str],
 ) -> PretrainRecord:
     """The result of a run.
@@ -72,7 +72,7 @@ def make_record(
         records: Of the epochs, the last one measured in full.
         num_train: Training images.
         steps: Of the whole plan.
-        seconds: Since the run, or its resumption, began.
+        cost: Of the run.
         warnings: About the settings.
     """
     final = records[-1]
@@ -101,7 +101,7 @@ def make_record(
         seed=settings.seed,
         versions=environment["versions"],
         warnings=(*warnings, *warnings_of_report(bundle.report, deciding=False)),
-        cost=Cost(seconds=seconds, training_seconds=final["seconds"]),
+        cost=cost,
         hardware=Hardware(**{name: environment[name] for name in ("processor", "cores", "devices")}),
     )
 

@@ -12,7 +12,7 @@ import torch
 
 from ..data import DataBundle, check_same_data, write_skipped
 from ..engine import Listener, make_trackers
-from ..runs import LayerAfter, Ledger, MethodRow, PlanePicture, Result, RunFolder, load_tensors
+from ..runs import Cost, LayerAfter, Ledger, MethodRow, PlanePicture, Result, RunFolder, load_tensors
 from .choose import Choice
 from .fitting import Keeping
 from .handover import save_classifier
@@ -78,6 +78,12 @@ class Desk:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    def cost(self, seconds: float, features: str | None) -> Cost:
+        """What the run cost, ``seconds`` of it in this process."""
+        return (
+            Cost(seconds=seconds, features=features) if self.run is None else self.run.cost(seconds, features=features)
+        )
 
     def finish(self, result: Result) -> None:
         if self.run is None:

@@ -64,7 +64,7 @@ def run_grid(
             kind="summary",
             runs=tuple(runs),
             best=_best(runs),
-            cost=Cost(seconds=time.perf_counter() - started),
+            cost=_cost(time.perf_counter() - started, runs),
             warnings=tuple(warnings),
         )
         folder.write_result(summary)
@@ -91,6 +91,12 @@ def _entry(name: str, job: TransferSettings, result: Result) -> SummaryRun:
         layers=result.layers,
         cost=result.cost,
     )
+
+
+def _cost(seconds: float, runs: list[SummaryRun]) -> Cost:
+    """The cost of all runs, those included that were finished before; ``seconds`` of it are of this process."""
+    known = sum(run.cost.whole or 0.0 for run in runs if run.cost is not None)
+    return Cost(seconds=seconds, total_seconds=max(seconds, known))
 
 
 def _best(runs: list[SummaryRun]) -> BestRun | None:

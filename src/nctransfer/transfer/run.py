@@ -140,7 +140,8 @@ def run_transfer(
                 judged, rows, outcome.trials, own, features=took["pass"], probes=took["probes"]
             )
             outcome.picture = _picture(bench, desk, outcome)
-        record = _record(kind, bench, report, layers, outcome, time.perf_counter() - started)
+        cost = desk.cost(time.perf_counter() - started, bench.table.temperature if bench.table is not None else "cold")
+        record = _record(kind, bench, report, layers, outcome, cost)
         desk.finish(record)
         return RunResult(record, desk.path, {name: tuned.model for name, tuned in outcome.finished.items()})
 
@@ -216,7 +217,7 @@ class _Outcome:
 
 
 def _record(
-    kind: Verb, bench: Workbench, report: DataReport, layers: list[LayerRow], outcome: _Outcome, seconds: float
+    kind: Verb, bench: Workbench, report: DataReport, layers: list[LayerRow], outcome: _Outcome, cost: Cost
 ) -> Result:
     environment, bundle = describe_environment(), bench.bundle
     trained = any(not bench.settings.fits(find_method(name)) for name in outcome.finished)
@@ -257,7 +258,7 @@ def _record(
         metric=bench.settings.metric,
         mistakes=outcome.mistakes,
         picture=outcome.picture,
-        cost=Cost(seconds=seconds, features=bench.table.temperature if bench.table is not None else "cold"),
+        cost=cost,
     )
 
 
