@@ -1,15 +1,17 @@
 """Weights from files: whole or not at all, whatever they are wrapped in, and described by a manifest."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from nctransfer.errors import CheckpointError, UsageError
-from nctransfer.models import load_network
+from nctransfer.models import hash_weights, load_network
 from nctransfer.models.build import build_encoder
 
 
@@ -246,3 +248,20 @@ def test_a_logit_of_a_mobilenet_is_pinned(tmp_path):
 
 
 LOGIT = -7.79917
+
+
+def test_the_hash_of_weights_is_that_of_names_and_bytes_in_order():
+    """Tables of features on disk are found by it, so it may not change unnoticed."""
+    module = torch.nn.BatchNorm1d(3).requires_grad_(False)
+    digest = hashlib.blake2b(b"at 32 pixels", digest_size=16)
+    for name, values in (
+        ("weight", np.ones(3, np.float32)),
+        ("bias", np.zeros(3, np.float32)),
+        ("running_mean", np.zeros(3, np.float32)),
+        ("running_var", np.ones(3, np.float32)),
+        ("num_batches_tracked", np.int64(0)),
+    ):
+        digest.update(name.encode() + values.tobytes())
+    assert hash_weights(module, "at 32 pixels") == digest.hexdigest()
+    module.running_mean[1] = -0.0
+    assert hash_weights(module, "at 32 pixels") != digest.hexdigest()

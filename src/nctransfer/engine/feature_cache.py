@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ..errors import NCTransferError
-from ..models import Network
+from ..models import Network, hash_weights
 from ..runs import load_tensors, save_tensors
 from .runtime import Runtime
 
@@ -62,7 +62,6 @@ def open_table(network: Network, runtime: Runtime, *, use: bool = True) -> Featu
 
 def _key(network: Network, runtime: Runtime) -> str:
     """Everything besides the pixels that a feature depends on."""
-    digest = hashlib.blake2b(digest_size=_DIGEST)
     facts = (
         network.provenance.get("arch"),
         network.provenance.get("arch_arguments"),
@@ -75,11 +74,7 @@ def _key(network: Network, runtime: Runtime) -> str:
         torch.__version__,
         repr(network.encoder),  # twins that pad otherwise take the same weights
     )
-    digest.update(repr(facts).encode())
-    for name, tensor in network.encoder.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return hash_weights(network.encoder, repr(facts))
 
 
 class FeatureTable:

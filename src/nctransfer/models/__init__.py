@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .offline import offline_networks, offline_weights
     from .small import BUILDERS, build_small
     from .taps import LayerTaps, pool_features
+    from .weights import hash_weights
 
 __all__ = lazy_front(
     __name__,
@@ -33,5 +34,6 @@ __all__ = lazy_front(
         "offline": ["offline_networks", "offline_weights"],
         "small": ["BUILDERS", "build_small"],
         "taps": ["LayerTaps", "pool_features"],
+        "weights": ["hash_weights"],
     },
 )

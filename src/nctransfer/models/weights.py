@@ -7,6 +7,7 @@ classifier's and for what training leaves beside a network (its loss, its metric
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 
-__all__ = ["Fitted", "fit_state", "load_into"]
+__all__ = ["Fitted", "fit_state", "hash_weights", "load_into"]
 
 State = dict[str, Tensor]
 
@@ -160,3 +161,25 @@ def _listed(keys: list[str], what: str) -> str:
         return ""
     some = ", ".join(repr(key) for key in keys[:5])
     return f"{len(keys)} {what}, for example {some}" if len(keys) > 5 else f"{len(keys)} {what} ({some})"
+
+
+def hash_weights(module: nn.Module, about: str = "") -> str:
+    """A hash of the names and bits of a module's parameters and buffers, 32 hexadecimal digits.
+
+    Args:
+        module: On any device.
+        about: Words that are hashed before them.
+
+    Example:
+        >>> one, other = nn.Linear(2, 2), nn.Linear(2, 2)
+        >>> hash_weights(one) == hash_weights(other)
+        False
+        >>> _ = other.load_state_dict(one.state_dict())
+        >>> hash_weights(one) == hash_weights(other), hash_weights(one, "at 32 pixels") == hash_weights(one)
+        (True, False)
+    """
+    digest = hashlib.blake2b(about.encode(), digest_size=16)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

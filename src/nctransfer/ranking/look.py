@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import hashlib
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -17,7 +16,7 @@ from torch import Tensor
 from ..data import DataBundle, ImageSplit, PixelLoader, Preprocess, joined_groups
 from ..engine import Runtime, Watch, open_table
 from ..errors import NCTransferError
-from ..models import PENULTIMATE, Network
+from ..models import PENULTIMATE, Network, hash_weights
 from ..runs import RankValue
 from ..scores import ncti
 from ..transfer import extract_features, seen_before
@@ -126,7 +125,7 @@ class Looker:
             columns=columns,
             facts=_facts(network, self.settings.fit),
             penultimate=penultimate.numpy(),
-            weights_hash=_hash(network),
+            weights_hash=hash_weights(network.encoder),
             temperature=temperature,
             seconds=time.perf_counter() - started,
             seconds_per_image=seconds / len(rows) if temperature == "cold" else None,
@@ -226,13 +225,6 @@ def _source(network: Network, penultimate: Tensor) -> Tensor | None:
         return None
     weight, bias = network.source_classifier
     return (penultimate.double() @ weight.double().T + bias.double()).softmax(1)
-
-
-def _hash(network: Network) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for tensor in network.encoder.state_dict().values():
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _spread_order(labels: np.ndarray, seed: int) -> np.ndarray:
