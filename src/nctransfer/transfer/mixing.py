@@ -87,24 +87,17 @@ def train_mixture(
     Returns:
         The history is that of the rate that counts most; seconds and steps are those of all.
     """
-    start = model.tuned_state()
+    start, device = model.tuned_state(), next(model.parameters()).device
     states: list[dict[str, Tensor]] = []
     outcomes: list[FitOutcome] = []
-    device = next(model.parameters()).device
     used = rates if again is None else tuple(rate for rate in rates if again.get(f"{rate:g}", 0.0) > 0.0)
     for rate in used:
         if outcomes and not go_on(rate, outcomes[-1]):
             break
-        found = ends.load(label, rate) if ends is not None else None
-        if found is None:
-            model.load_tuned_state(start)
-            outcome = train(rate)
-            found = model.tuned_state(), outcome
-            if ends is not None:
-                ends.save(label, rate, *found)
+        state, outcome = _end(model, start, rate, train, label, ends)
         finished()
-        states.append({name: value.to(device) for name, value in found[0].items()})
-        outcomes.append(found[1])
+        states.append({name: value.to(device) for name, value in state.items()})
+        outcomes.append(outcome)
     used = used[: len(outcomes)]
     if again is None:
 
@@ -127,3 +120,22 @@ def train_mixture(
         steps=sum(outcome.steps for outcome in outcomes),
         weights={f"{rate:g}": weight for rate, weight in zip(used, weights, strict=True)},
     )
+
+
+def _end(
+    model: TunedNetwork,
+    start: dict[str, Tensor],
+    rate: float,
+    train: Callable[[float], FitOutcome],
+    label: str,
+    ends: Ends | None,
+) -> tuple[dict[str, Tensor], FitOutcome]:
+    """Where a rate leads from ``start``: from the disk if it was finished before."""
+    found = ends.load(label, rate) if ends is not None else None
+    if found is None:
+        model.load_tuned_state(start)
+        outcome = train(rate)
+        found = model.tuned_state(), outcome
+        if ends is not None:
+            ends.save(label, rate, *found)
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..engine import Batches
+from ..engine import Batches, CachedBatches
 from ..models import PENULTIMATE
 from ..probes import accuracy_interval, balanced_accuracy, balanced_accuracy_interval, macro_f1
 from ..runs import LayerAfter, LayerRow, MethodRow, PlanePicture, TuningEpoch
@@ -19,6 +19,7 @@ from .cost import measure_cost
 from .evaluate import run_split
 from .features import LayerFeatures, measure_features
 from .fitting import Keeping, fit
+from .inputs import Inputs
 from .mechanism import split_mechanism
 from .methods import METHODS, TuningMethod
 from .mixing import Ends, train_mixture
@@ -92,12 +93,12 @@ def train_method(
     label: str = "",
     title: str = "",
 ) -> tuple[TunedNetwork, FitOutcome]:
-    """Tune ``method`` with the chosen unit and rate; the model comes back as the protocol keeps it.
+    """Tune ``method`` with the chosen block and rate; the model comes back as the protocol keeps it.
 
     Args:
         bench: Data, network, device.
         method: By name.
-        choice: Unit and rate.
+        choice: Block and rate.
         protocol: How it is trained; as the bench's settings say where None.
         keeping: Where the training in progress is kept, and taken up again.
         again: Train on training and validation images together, and weigh the last epochs of the rates like this, as an
@@ -107,71 +108,114 @@ def train_method(
         label: Of this training among the files of the run; the method's name where empty.
         title: Of this training for people; the method's title where empty.
     """
-    protocol, settings = protocol or bench.protocol, bench.settings
-    inputs = bench.inputs if again is None else bench.whole
-    model = bench.start.fresh(METHODS[method], choice.unit, protocol, everything=again is not None)
+    protocol = protocol or bench.protocol
     assert choice.learning_rate is not None, "a method that is trained by steps has a rate"
+    model = bench.start.fresh(METHODS[method], choice.unit, protocol, everything=again is not None)
+    inputs = bench.inputs if again is None else bench.whole
+    training = _Training(
+        bench,
+        model,
+        choice,
+        protocol,
+        inputs,
+        *_batches(bench, inputs, model, protocol),
+        chosen=weights if again is None else again,
+        label=label or (method if again is None else f"{method}-again"),
+        title=title or (model.method.title if again is None else f"{model.method.title} again"),
+        keeping=keeping,
+    )
+    outcome = training.at(choice.learning_rate) if protocol.epoch != "mixture" else training.mixed(ends)
+    model.merge_adapters(bench.inputs.sample("validation"))
+    return model, outcome
+
+
+def _batches(
+    bench: Workbench, inputs: Inputs, model: TunedNetwork, protocol: Protocol
+) -> tuple[Batches, torch.Tensor | None]:
+    """Training batches, and the validation images at the cut where both are taken there; None where from pixels."""
     # Nothing in a frozen network can learn from augmentation; unless it is asked for, its features are taken once.
-    frozen = not model.method.changes_features and settings.augment == "auto"
+    frozen = not model.method.changes_features and bench.settings.augment == "auto"
     level = 1 if frozen or protocol.augment == "none" else bench.augmentation[0]
     cached = inputs.cached(model, "train") if level == 1 else None
-    kept = bench.inputs.cached(model, "validation") if cached is not None else None
-    if cached is not None:
-        batches: Batches = inputs.cached_batches(cached)
-    else:
-        batches = inputs.pixel_batches(level, bench.augmentation[1])
-    label = label or (method if again is None else f"{method}-again")
-    chosen = weights if again is None else again
+    if cached is None:
+        return inputs.pixel_batches(level, bench.augmentation[1]), None
+    return inputs.cached_batches(cached), bench.inputs.cached(model, "validation")
 
-    def train_at(rate: float) -> FitOutcome:
+
+@dataclasses.dataclass
+class _Training:
+    """A model, what it learns from, and how it is judged: trained at one rate, or at several that validation mixes.
+
+    Attributes:
+        kept: The validation images at the cut; None where they are read from pixels.
+        chosen: The weight of each rate's last epoch, where it is given; nothing is validated then.
+        label: Of this training among the files of the run.
+        title: Of this training for people.
+    """
+
+    bench: Workbench
+    model: TunedNetwork
+    choice: Choice
+    protocol: Protocol
+    inputs: Inputs
+    batches: Batches
+    kept: torch.Tensor | None
+    chosen: Mapping[str, float] | None
+    label: str
+    title: str
+    keeping: Keeping | None
+
+    def at(self, rate: float) -> FitOutcome:
+        """Train at one rate."""
+        bench, settings = self.bench, self.bench.settings
         task = TuningTask(
-            model,
+            self.model,
             rate,
-            protocol,
-            validate=lambda tuned: validation_accuracy(tuned, bench, kept),
-            from_cut=cached is not None,
-            watch=chosen is None,
-            label=label,
-            score=None if settings.metric == "accuracy" else score,
-            class_weights=inputs.loss_weights,
-            log_prior=inputs.loss_prior,
+            self.protocol,
+            validate=lambda tuned: validation_accuracy(tuned, bench, self.kept),
+            from_cut=isinstance(self.batches, CachedBatches),
+            watch=self.chosen is None,
+            label=self.label,
+            score=None if settings.metric == "accuracy" else self._score,
+            class_weights=self.inputs.loss_weights,
+            log_prior=self.inputs.loss_prior,
         )
         plan = tuning_plan(
             task, bench.epochs, seed=settings.seed, accumulation=settings.accumulation, compile=settings.compile
         )
-        said = title or (model.method.title if again is None else f"{model.method.title} again")
-        said += f" at the rate {rate:g}" if len(choice.rates) > 1 else ""
+        said = f"{self.title} at the rate {rate:g}" if len(self.choice.rates) > 1 else self.title
         with bench.watch.stage(said, plan.epochs) as advance:
-            return fit(task, batches, plan, bench.runtime, stop=bench.stop, keeping=keeping, advance=advance)
+            return fit(task, self.batches, plan, bench.runtime, stop=bench.stop, keeping=self.keeping, advance=advance)
 
-    def score(tuned: TunedNetwork) -> float:
-        return float(metric_terms(settings.metric, *validation_logits(tuned, bench, kept)).mean())
-
-    def go_on(rate: float, last: FitOutcome) -> bool:
-        rest = evaluation_images(bench, model.method) * bench.pace.seconds_per_image
-        what = f"{model.method.phrase or model.method.title} at the rate {rate:g}"
-        return bench.pace.allows(f"{label}/{rate:g}", what, lambda: last.seconds + rest)
-
-    if protocol.epoch != "mixture":
-        outcome = train_at(choice.learning_rate)
-    else:
+    def mixed(self, ends: Ends | None) -> FitOutcome:
+        """Train at each rate, and leave the model between start and ends."""
+        bench, choice = self.bench, self.choice
+        assert choice.learning_rate is not None
         outcome = train_mixture(
-            model,
+            self.model,
             choice.rates or (choice.learning_rate,),
-            train_at,
-            lambda tuned: validation_logits(tuned, bench, kept)[0],
+            self.at,
+            lambda tuned: validation_logits(tuned, bench, self.kept)[0],
             bench.inputs.labels("validation").cpu(),
-            label=label,
-            again=chosen,
+            label=self.label,
+            again=self.chosen,
             ends=ends,
-            finished=keeping.done if keeping is not None else lambda: None,
-            go_on=go_on if chosen is None else lambda rate, last: True,
-            balanced=settings.metric in ("balanced_accuracy", "macro_f1") or bench.balance.kind != "none",
+            finished=self.keeping.done if self.keeping is not None else lambda: None,
+            go_on=self._go_on if self.chosen is None else lambda rate, last: True,
+            balanced=bench.settings.metric in ("balanced_accuracy", "macro_f1") or bench.balance.kind != "none",
         )
-        if chosen is None:
+        if self.chosen is None:
             bench.pace.learn(outcome.seconds / max(1, len(outcome.weights)))
-    model.merge_adapters(bench.inputs.sample("validation"))
-    return model, outcome
+        return outcome
+
+    def _score(self, tuned: TunedNetwork) -> float:
+        return float(metric_terms(self.bench.settings.metric, *validation_logits(tuned, self.bench, self.kept)).mean())
+
+    def _go_on(self, rate: float, last: FitOutcome) -> bool:
+        bench, method = self.bench, self.model.method
+        rest = evaluation_images(bench, method) * bench.pace.seconds_per_image
+        what = f"{method.phrase or method.title} at the rate {rate:g}"
+        return bench.pace.allows(f"{self.label}/{rate:g}", what, lambda: last.seconds + rest)
 
 
 def evaluate_method(
