@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,21 +53,16 @@ def bundle_of(
     try:
         given = splits_as_found(found, group_pattern)
         check_apart({name: split.groups for name, split in given.items()}, found.place)
-        splits, drawn = draw(given)
+        splits, drawn, grouping = _drawn(given, draw)
     except DataError:
         # Too few images and only one class say less than the name of a file that is not there.
         if on_bad_image == "stop":
             refuse_missing(found.sources.values())
         raise
-    class_names = given["train"].class_names
-    grouping = None
-    if any(split.groups is not None for split in given.values()):
-        by_images = draw({name: split.without_groups() for name, split in given.items()})[0]
-        grouping = report_of_groups(splits, by_images, drawn, given["train"].groups)
     for split in splits.values():
         if isinstance(split.source, ParquetSource):
             split.source.gather(split.indices)
-    report: dict[str, Any] = {"sizes": {}, "bad": [], "duplicates": None}
+    seen: dict[str, Any] = {"sizes": {}, "bad": [], "duplicates": None}
     findings: dict[str, Findings] = {}
     if check:
         findings, decoding = check_images(splits, decoding)
@@ -78,37 +74,22 @@ def bundle_of(
             skipped_csv=skipped_csv,
             place=found.place,
         )
-        report = {
-            "sizes": summarise_sizes(findings),
-            "bad": bad,
-            "duplicates": find_duplicates(splits, findings),
-        }
+        seen = {"sizes": summarise_sizes(findings), "bad": bad, "duplicates": find_duplicates(splits, findings)}
     else:
         decoding = _decoding_unchecked(splits, decoding)
-    report |= {
+    report = seen | {
         "source": {"name": found.name, "kind": found.kind, "place": found.place, "drawn": drawn, "limit": limit},
-        "class_names": list(class_names),
-        "splits": {name: len(split) for name, split in splits.items()},
-        "counts": {
-            name: dict(zip(class_names, split.counts().tolist(), strict=True)) for name, split in splits.items()
-        },
+        "class_names": list(given["train"].class_names),
+        **_counted(splits),
         "skipped": found.skipped,
         "value_ranges": {kind: list(ends) for kind, ends in decoding.value_ranges.items()},
         "notes": found.notes
-        + data_notes(report, drawn, seed, splits, findings, decoding)
+        + data_notes(seen, drawn, seed, splits, findings, decoding)
         + notes_on_groups(grouping, splits, drawn),
     }
     if grouping is not None:
         report["groups"] = grouping
-    return DataBundle(
-        found.name,
-        class_names,
-        splits["train"],
-        splits["validation"],
-        splits["test"],
-        report,
-        fingerprint_of(given, splits, findings),
-    )
+    return _bundle(found.name, splits, report, fingerprint_of(given, splits, findings))
 
 
 def splits_as_found(found: Found, group_pattern: str | None = None) -> dict[str, ImageSplit]:
@@ -140,23 +121,34 @@ def limited(bundle: DataBundle, limit: int, seed: int) -> DataBundle:
         UsageError: the limit leaves less than two images a class.
     """
     splits = keep_to(limit, bundle.train, bundle.splits(), seed)
-    report = {
-        **bundle.report,
-        "source": {**bundle.report["source"], "limit": limit},
+    report = {**bundle.report, "source": {**bundle.report["source"], "limit": limit}, **_counted(splits)}
+    return _bundle(bundle.name, splits, report, bundle.fingerprint)
+
+
+def _drawn(
+    given: dict[str, ImageSplit], draw: Callable[[dict[str, ImageSplit]], tuple[dict[str, ImageSplit], list[str]]]
+) -> tuple[dict[str, ImageSplit], list[str], dict[str, Any] | None]:
+    """The three splits, the names of those that were drawn, and of grouped images what the groups changed."""
+    splits, drawn = draw(given)
+    if all(split.groups is None for split in given.values()):
+        return splits, drawn, None
+    by_images = draw({name: split.without_groups() for name, split in given.items()})[0]
+    return splits, drawn, report_of_groups(splits, by_images, drawn, given["train"].groups)
+
+
+def _counted(splits: dict[str, ImageSplit]) -> dict[str, Any]:
+    """The images of each split, and of each class in it."""
+    return {
         "splits": {name: len(split) for name, split in splits.items()},
         "counts": {
-            name: dict(zip(bundle.class_names, split.counts().tolist(), strict=True)) for name, split in splits.items()
+            name: dict(zip(split.class_names, split.counts().tolist(), strict=True)) for name, split in splits.items()
         },
     }
-    return DataBundle(
-        bundle.name,
-        bundle.class_names,
-        splits["train"],
-        splits["validation"],
-        splits["test"],
-        report,
-        bundle.fingerprint,
-    )
+
+
+def _bundle(name: str, splits: dict[str, ImageSplit], report: dict[str, Any], fingerprint: dict[str, Any]) -> DataBundle:
+    parts = splits["train"], splits["validation"], splits["test"]
+    return DataBundle(name, splits["train"].class_names, *parts, report, fingerprint)
 
 
 def _checked_limit(pixel_limit: int | None) -> int | None:
