@@ -86,7 +86,7 @@ def test_a_network_that_is_no_chain_says_that_the_cut_does_not_hold():
             self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
 
         def forward(self, x):
-            return self.second(self.first(x)) + 3 * x  # reaches around the unit
+            return self.second(self.first(x)) + 3 * x  # reaches around the block
 
     assert not Cut(Skips(), "second").holds(torch.randn(3, 4))
 

@@ -113,7 +113,7 @@ def test_a_registered_metric_and_its_words_reach_the_page(tmp_path: Path) -> Non
 
 
 def test_each_dash_has_its_reason_beside_it(page: Reader) -> None:
-    """A dash is followed by the number of its note, or stands where a method has no unit or a class no confusion."""
+    """A dash is followed by the number of its note, or stands where a method has no block or a class no confusion."""
     said = plain(page.text)
     assert "– ¹" in said
     assert "¹ The network cannot be sent to another process" in said

@@ -1,4 +1,4 @@
-"""The choice of the unit: validation leads, collapse breaks ties, scrambled blocks are not chosen."""
+"""The choice of the block: validation leads, collapse breaks ties, scrambled blocks are not chosen."""
 
 import pytest
 import torch

@@ -161,7 +161,7 @@ def test_sigterm_saves_the_step_and_exits_75(whole, tmp_path, method):
 
 @pytest.mark.slow
 def test_sigterm_in_a_trial_ends_after_the_step_and_keeps_the_trials_before(tmp_path):
-    """Trials of two units take 4 × 3 steps each; the signal comes in the second."""
+    """Trials of two blocks take 4 × 3 steps each; the signal comes in the second."""
     folder = tmp_path / "run"
     words = [*WORDS, "--method", "layer", "--augment", "1", "--out", str(folder)]
     done = killed("step:25:TERM", tmp_path / "steps", words)

@@ -153,7 +153,7 @@ def test_the_state_of_an_epoch_comes_back(tuned, images):
 def test_the_cut_gives_the_same_logits(tuned, images):
     train_a_little(tuned, images)
     tuned.eval()
-    if tuned.method.whole or tuned.method.adapter or tuned.method.layered:  # they read below any unit, too
+    if tuned.method.whole or tuned.method.adapter or tuned.method.layered:  # they read below any block, too
         assert not tuned.cut(images)
         return
     assert tuned.cut(images)

@@ -1,4 +1,4 @@
-"""Running a network up to a unit, or from a unit on: what lets a frozen prefix be computed once and cached."""
+"""Running a network up to a block, or from a block on: what lets a frozen prefix be computed once and cached."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class _Reached(Exception):
 class Cut:
     """A network seen as prefix (all below ``unit``) and suffix (``unit`` and all above it).
 
-    The suffix is the network's own forward with everything that finished before the unit began passed over: each
-    of those modules hands its input on unchanged. That is exact when the part below the unit is a chain of modules. Whether
+    The suffix is the network's own forward with everything that finished before the block began passed over: each
+    of those modules hands its input on unchanged. That is exact when the part below the block is a chain of modules. Whether
     it is for this network is not assumed: :meth:`holds` runs both ways and compares, and only then is a cache used.
 
     Args:
         module: The network, called with one tensor.
-        unit: ``named_modules()`` name of the unit at which to cut.
+        unit: ``named_modules()`` name of the block at which to cut.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -44,7 +44,7 @@ class Cut:
         self._passed: list[nn.Module] | None = None
 
     def prefix(self, inputs: Tensor) -> Tensor:
-        """The tensor that enters the unit; nothing above it is computed."""
+        """The tensor that enters the block; nothing above it is computed."""
         caught: list[Tensor] = []
 
         def stop(module: nn.Module, arguments: Any) -> None:
@@ -61,7 +61,7 @@ class Cut:
         return caught[0]
 
     def suffix(self, inputs: Tensor) -> Tensor:
-        """The network's output for the tensor that enters the unit."""
+        """The network's output for the tensor that enters the block."""
         with self._bypass():
             return self.module(inputs)
 
@@ -81,7 +81,7 @@ class Cut:
             self.module.train(was_training)
 
     def _finished_before(self, inputs: Tensor) -> list[nn.Module]:
-        """The outermost modules whose forward ends before the unit's begins."""
+        """The outermost modules whose forward ends before the block's begins."""
         finished: list[nn.Module] = []
         handles = [
             module.register_forward_hook(lambda module, *_: finished.append(module)) for module in self.module.modules()

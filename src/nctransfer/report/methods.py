@@ -113,14 +113,14 @@ def trials_section(record: Result) -> Section:
             ]
         )
     table = Table(
-        ["Method", "To choose", "Unit", "Learning rate", "Epochs", "Validation accuracy", "NC1", ""],
+        ["Method", "To choose", "Block", "Learning rate", "Epochs", "Validation accuracy", "NC1", ""],
         body,
         caption="Short trials, in the order they ran",
         words=frozenset({1, 2, 7}),
         notes=notes.lines,
     )
     lead = (
-        "Units and learning rates were chosen by short trials, scored on the validation images; NC1 is that of the "
+        "Blocks and learning rates were chosen by short trials, scored on the validation images; NC1 is that of the "
         "penultimate training features. Test images played no part."
     )
     return Section("Trials", [Details(f"All {len(trials)} trials", [table])], lead)

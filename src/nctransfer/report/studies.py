@@ -77,7 +77,7 @@ def _rule() -> str:
     return (
         "A claim holds, or does not, where the 95 % interval of its mean effect over at least three seeds excludes 0; there is "
         "no difference where the 90 % interval lies within ±X, an effect so small that it would not matter. Parts of a claim "
-        "(its units, losses or data sets, marked by a dash) share its cells and are not counted beside it. ± is the standard "
+        "(its blocks, losses or data sets, marked by a dash) share its cells and are not counted beside it. ± is the standard "
         "deviation over seeds."
     )
 

@@ -217,7 +217,7 @@ def _runs_section(source: Source, runs: Sequence[SummaryRun], lead: Lead) -> Sec
                 notes.cell(nc1, last.notes.get("nc1") if last else None),
             ]
         )
-    columns = ["Run", "Network", "Seed", "Best method", "Unit", lead.title, "Penultimate NC1 before tuning"]
+    columns = ["Run", "Network", "Seed", "Best method", "Block", lead.title, "Penultimate NC1 before tuning"]
     caption = "Every run, with its own page"
     table = Table(columns, body, caption, frozenset({1, 3, 4}), stack=True, notes=notes.lines)
     return Section("Every run", [table] if body else [])

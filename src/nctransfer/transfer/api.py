@@ -44,7 +44,7 @@ def auto(
     watch: Watch | None = None,
     **settings: Any,
 ) -> RunResult:
-    """Measure a pretrained network on your images, choose unit and method by collapse and validation, tune, and report.
+    """Measure a pretrained network on your images, choose block and method by collapse and validation, tune, and report.
 
     Args:
         data: Path or name of a data set, a :class:`~nctransfer.data.DataBundle`, torch data sets (train, validation,

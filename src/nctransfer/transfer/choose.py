@@ -1,9 +1,9 @@
 """Choosing the tuned block, on the validation split, by short trials.
 
 A trial trains a method for a few epochs on at most a few hundred training images, without augmentation, so that all that
-lies below the tuned unit is computed once. It looks at two things: the run's metric on validation images (accuracy, unless
+lies below the tuned block is computed once. It looks at two things: the run's metric on validation images (accuracy, unless
 another was asked for; log-loss after temperature scaling) and the penultimate NC1 on the images it trained on. The metric leads;
-among units that it cannot tell apart (within two standard errors of the best) the most collapsed wins, after section 3.3 of the
+among blocks that it cannot tell apart (within two standard errors of the best) the most collapsed wins, after section 3.3 of the
 paper. A.3.3 warns why NC1 does not lead: a network of which much is tuned collapses on its training data whether or not it
 generalises.
 """
@@ -80,7 +80,7 @@ class Chooser:
         self._inputs: dict[str | None, tuple[torch.Tensor, torch.Tensor] | None] = {}
 
     def choose(self, method: str, unit: str | None = None) -> Choice:
-        """Unit (unless given) and learning rate (unless given in the settings) for a method."""
+        """Block (unless given) and learning rate (unless given in the settings) for a method."""
         if self.bench.settings.fits(find_method(method)):
             return Choice(None, None, f"Its strength was best in {self.bench.probing.why}.")
         rate = self.bench.settings.lr or METHODS[method].base_rate
@@ -95,7 +95,7 @@ class Chooser:
         return Choice(unit, rate, _sentence(why_unit, why_rate), rates)
 
     def _choose_unit(self, method: str, rate: float) -> tuple[str, str]:
-        """The unit that trials of layer fine-tuning point at: one for all methods, which compares them at the same unit."""
+        """The block that trials of layer fine-tuning point at: one for all methods, which compares them at the same block."""
         if self._unit is not None:
             return self._unit
         method = LAYER.name if METHODS.get(LAYER.name) is LAYER else method
@@ -171,7 +171,7 @@ class Chooser:
             terms = metric_terms(bench.settings.metric, logits, labels)
             error = float(terms.std(correction=0)) / len(terms) ** 0.5
             score = {"val_score": float(terms.mean()), "val_error": error}
-        # Both at the last epoch: what counts is where this unit and rate lead, not where they passed.
+        # Both at the last epoch: what counts is where this block and rate lead, not where they passed.
         return {
             "epochs": epochs,
             "val_accuracy": outcome.history[-1]["val_accuracy"],
@@ -234,7 +234,7 @@ def pick_unit(
     metric: str = "accuracy",
     errors: Sequence[float | None] | None = None,
 ) -> tuple[int, str]:
-    """Index of the chosen unit and a phrase that says why.
+    """Index of the chosen block and a phrase that says why.
 
     The best on validation; among those within two standard errors of it, the one with the smallest NC1.
 

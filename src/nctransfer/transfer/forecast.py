@@ -62,7 +62,7 @@ def evaluation_seconds(bench: Workbench, method: TuningMethod) -> float:
 
 
 def trials_seconds(bench: Workbench) -> float:
-    """The trials that choose the unit: a pass up to the cut, then short trainings of what lies above."""
+    """The trials that choose the block: a pass up to the cut, then short trainings of what lies above."""
     rows = trial_images(len(bench.bundle.train))
     epochs = min(TRIAL_EPOCHS, bench.epochs)
     passes = rows * (1 + 3 * epochs) + len(bench.bundle.validation) * (1 + epochs)

@@ -26,7 +26,7 @@ def save_classifier(path: Path, model: TunedNetwork | Ensemble, bundle: DataBund
     """Write the whole model to ``path`` and its manifest beside it.
 
     The manifest holds what is needed to use it without this package's run folder: classes by name, preprocessing,
-    architecture, method and unit, the licence of the pretrained weights where known, and the hash of the weights.
+    architecture, method and block, the licence of the pretrained weights where known, and the hash of the weights.
 
     Raises:
         UsageError: the model's adapters are not merged, so that no network of this architecture could take its weights.

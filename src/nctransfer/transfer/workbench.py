@@ -185,7 +185,7 @@ class Workbench:
 
     @cached_property
     def units(self) -> list[str]:
-        """Candidate tuning units: the network's, or those named by ``--layers``."""
+        """Candidate blocks: the network's, or those named by ``--layers``."""
         wanted = self.settings.layers
         return list(self.network.units) if wanted is None else self.measured_layers
 
