@@ -146,7 +146,9 @@ def _counted(splits: dict[str, ImageSplit]) -> dict[str, Any]:
     }
 
 
-def _bundle(name: str, splits: dict[str, ImageSplit], report: dict[str, Any], fingerprint: dict[str, Any]) -> DataBundle:
+def _bundle(
+    name: str, splits: dict[str, ImageSplit], report: dict[str, Any], fingerprint: dict[str, Any]
+) -> DataBundle:
     parts = splits["train"], splits["validation"], splits["test"]
     return DataBundle(name, splits["train"].class_names, *parts, report, fingerprint)
 
