@@ -95,12 +95,19 @@ def test_what_is_asked_for_is_said(striped, small_network):
     assert choice.why == "Asked for; learning rate 0.005 asked for."
 
 
-def test_a_fitted_classifier_has_no_rate(striped, small_network):
-    bench = Workbench(settings_from({"data": "stripes"}), bundle=striped, module=small_network)
+@pytest.mark.parametrize("asked", [{}, {"epochs": 3}, {"lr": 0.01}, {"augment": 2}])
+def test_a_fitted_classifier_has_no_rate_whatever_is_asked_of_the_others(striped, small_network, asked):
+    bench = Workbench(settings_from({"data": "stripes", **asked}), bundle=striped, module=small_network)
     for method in ("linear", "deep"):
         choice = Chooser(bench, Ledger(None)).choose(method)
         assert choice.learning_rate is None
         assert choice.why.startswith("Its strength was best in 5-fold cross-validation on ")
+
+
+def test_the_linear_probe_is_trained_where_it_alone_is_asked_for_with_epochs(striped, small_network):
+    settings = settings_from({"data": "stripes", "epochs": 3, "methods": ("linear",)})
+    choice = Chooser(Workbench(settings, bundle=striped, module=small_network), Ledger(None)).choose("linear")
+    assert choice.learning_rate is not None
 
 
 def test_choosing_never_reads_the_test_split(striped, small_network, monkeypatch):

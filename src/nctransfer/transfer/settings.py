@@ -68,7 +68,7 @@ class TransferSettings(DataSettings):
     epochs: int | None = Field(
         None,
         ge=1,
-        description="Passes over the training images; chosen by their number if left out.",
+        description="Passes of a tuned network over the training images; chosen by their number if left out.",
         json_schema_extra=TUNING,
     )
     refit: bool = Field(
@@ -153,9 +153,21 @@ class TransferSettings(DataSettings):
     )
 
     def fits(self, method: TuningMethod) -> bool:
-        """Whether a method's classifier is fitted in closed form: the linear probe, too, unless training is asked for."""
+        """Whether a method's classifier is fitted in closed form.
+
+        The linear probe is trained by steps only where it is the one method and a rate, epochs or an augmentation are asked
+        for: beside others these are meant for the networks that are tuned.
+
+        Example:
+            >>> linear = find_method("linear")
+            >>> settings_from({"data": "digits", "epochs": 3}).fits(linear)
+            True
+            >>> settings_from({"data": "digits", "epochs": 3, "methods": ("linear",)}).fits(linear)
+            False
+        """
         asked = self.lr is not None or self.epochs is not None or self.augment != "auto"
-        return method.fitted or (not method.changes_features and not asked)
+        trained = asked and self.methods == (method.name,)
+        return method.fitted or (not method.changes_features and not trained)
 
     @property
     def thoroughness(self) -> Preset:
