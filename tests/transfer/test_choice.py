@@ -1,14 +1,18 @@
 """The choice of the block: validation leads, collapse breaks ties, scrambled blocks are not chosen."""
 
+import numpy as np
 import pytest
 import torch
 
+from nctransfer.data import bundle_from_arrays
 from nctransfer.models import load_network
 from nctransfer.models.offline import offline_weights
 from nctransfer.runs.ledger import Ledger
 from nctransfer.transfer.choose import Chooser, pick_unit
+from nctransfer.transfer.recipe import epochs_for
 from nctransfer.transfer.settings import settings_from
 from nctransfer.transfer.workbench import Workbench
+from tiny import striped_images
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,20 @@ def test_the_linear_probe_is_trained_where_it_alone_is_asked_for_with_epochs(str
     settings = settings_from({"data": "stripes", "epochs": 3, "methods": ("linear",)})
     choice = Chooser(Workbench(settings, bundle=striped, module=small_network), Ledger(None)).choose("linear")
     assert choice.learning_rate is not None
+
+
+@pytest.mark.parametrize(
+    ("metric", "rates"), [("accuracy", 1), ("log_loss", 1), ("balanced_accuracy", 2), ("macro_f1", 2)]
+)
+def test_a_second_rate_is_trained_where_the_metric_says_that_much_is_left_to_be_won(metric, rates, small_network):
+    """A rare class that looks like a common one: 2 % of the images are wrong, and a third of the balanced accuracy."""
+    images, labels = striped_images(300, 16, 2, seed=0)
+    rare = np.flatnonzero(labels == 0)[:6]
+    bundle = bundle_from_arrays(images, np.where(np.isin(np.arange(300), rare), 2, labels), ("wide", "tall", "ghost"))
+    settings = settings_from({"data": "stripes", "metric": metric, "balance": "none", "layers": ("layer2.0",)})
+    bench = Workbench(settings, bundle=bundle, module=small_network)
+    assert len(Chooser(bench, Ledger(None)).choose("full").rates) == rates
+    assert bench.epochs == epochs_for(len(bundle.train), error=0.02 if rates == 1 else 0.3)
 
 
 def test_choosing_never_reads_the_test_split(striped, small_network, monkeypatch):
