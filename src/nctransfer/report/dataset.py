@@ -6,7 +6,7 @@ from ..runs import DataReport, ImageSizes, PretrainRecord, RankRecord, Result
 from .about import fact
 from .blocks import Block, Details, Facts, Note, Prose, Section, Table
 from .footnotes import sentence
-from .text import count, join, percent
+from .text import count, join, percent, spaced
 
 __all__ = ["data_section"]
 
@@ -31,9 +31,10 @@ def data_section(record: Result | PretrainRecord | RankRecord, shown: list[str])
     lead += f"; images: {join(parts)}." if parts else "."
     blocks: list[Block] = []
     if isinstance(record, Result) and record.balance and record.balance.kind != "none":
-        blocks.append(Prose(f"Classes of unequal size were balanced by {record.balance.kind}: {record.balance.why}."))
+        why = spaced(record.balance.why)
+        blocks.append(Prose(f"Classes of unequal size were balanced by {record.balance.kind}: {why}."))
     if isinstance(record, Result) and record.augment:
-        why = record.augment.why
+        why = spaced(record.augment.why)
         text = f"Augmentation level {count(record.augment.level)}"
         blocks.append(Prose(f"{text}: {why}." if why else f"{text}."))
     if facts := [(name, text) for name, text in _facts(report) if text]:

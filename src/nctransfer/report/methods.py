@@ -9,7 +9,7 @@ from .footnotes import Footnotes
 from .headline import best_method
 from .lead import Lead, lead_of
 from .source import method_name, method_phrase
-from .text import DASH, amount, count, duration, join, mebibytes, percent, significant
+from .text import DASH, amount, count, duration, join, mebibytes, percent, significant, spaced
 
 __all__ = ["methods_section", "rate", "tiles", "trials_section"]
 
@@ -119,9 +119,10 @@ def trials_section(record: Result) -> Section:
         words=frozenset({1, 2, 7}),
         notes=notes.lines,
     )
+    chosen = dict.fromkeys(f"the {purposes.get(trial.purpose, trial.purpose)}" for trial in trials)
     lead = (
-        "Blocks and learning rates were chosen by short trials, scored on the validation images; NC1 is that of the "
-        "penultimate training features. Test images played no part."
+        f"Short trials, scored on the validation images, chose {join(chosen)}; NC1 is that of the penultimate training "
+        "features. Test images played no part."
     )
     return Section("Trials", [Details(f"All {len(trials)} trials", [table])], lead)
 
@@ -186,7 +187,7 @@ def _setup(listed: dict[str, MethodRow]) -> Table:
             row.unit or "",
             rate(row.learning_rate),
             _epochs(row),
-            row.why,
+            spaced(row.why),
         ]
         for key, row in listed.items()
     ]
@@ -208,7 +209,7 @@ def _extras(listed: dict[str, MethodRow]) -> list[Block]:
             percent(row.out_of_fold_accuracy) + (f" ({_ends(ends)})" if (ends := row.out_of_fold_interval) else "")
             for row in listed.values()
         ],
-        "On so many images": [count(row.out_of_fold_images) for row in listed.values()],
+        "Images judged": [count(row.out_of_fold_images) for row in listed.values()],
         "Temperature": [
             significant(row.calibration.temperature) if row.calibration else DASH for row in listed.values()
         ],

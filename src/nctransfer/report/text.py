@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "points",
     "shorten",
     "significant",
+    "spaced",
     "spread",
     "visible",
     "words",
@@ -46,6 +48,16 @@ def percent(share: Any, digits: int = 1) -> str:
     if 0 < abs(value) < 0.5 * 10 ** -(digits + 2):
         return significant(100 * value, 2) + f"{_SPACE}%"
     return f"{100 * value:.{digits}f}{_SPACE}%"
+
+
+def spaced(text: str) -> str:
+    """Text of a record with its percentages as the page writes them.
+
+    Example:
+        >>> spaced("best: 99.7% of 288").replace("\xa0", " ")
+        'best: 99.7 % of 288'
+    """
+    return re.sub(r"(?<=\d)%", "\u00a0%", text)
 
 
 def points(difference: Any) -> str:
