@@ -126,4 +126,4 @@ def _counts(report: DataReport, names: list[str]) -> Table | None:
         return None
     classes = names or list(dict.fromkeys(name for inner in splits.values() for name in inner))
     body = [[name, *(count(inner.get(name)) for inner in splits.values())] for name in classes]
-    return Table(["Class", *(split.capitalize() for split in splits)], body, "Images of each class")
+    return Table(["Class", *(split.capitalize() for split in splits)], body, "Images by class and split")

@@ -85,7 +85,7 @@ def methods_section(record: Result) -> Section:
     longest = max((len(row.history) for row in listed.values()), default=0)
     if drawing := curves(histories, "history", steps=range(first, first + longest)):
         alt = "Lines of validation accuracy over the epochs of tuning, one for each method."
-        text = "Validation accuracy after each epoch of the final training; epoch 0 is the linear probe that it starts from."
+        text = "Validation accuracy after each epoch of the final training; epoch 0 is the probe that it starts from."
         blocks.append(Details("Training curves", [Columns([Figure(drawing, text, alt)])]))
     return Section("Methods side by side", blocks, _verdict(listed, best, lead))
 

@@ -48,7 +48,7 @@ def describe_environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "versions": versions,
-        "command": [os.path.basename(sys.argv[0]), *sys.argv[1:]],
+        "command": [_program(sys.argv[0]), *sys.argv[1:]],
     }
 
 
@@ -76,3 +76,14 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return told.stdout.strip() or None
+
+
+def _program(path: str) -> str:
+    """The name by which a program is called: that of its package where Python was asked for the package.
+
+    Example:
+        >>> _program("/usr/bin/nctransfer"), _program("/lib/nctransfer/__main__.py")
+        ('nctransfer', 'nctransfer')
+    """
+    folder, name = os.path.split(path)
+    return os.path.basename(folder) if name == "__main__.py" else name
