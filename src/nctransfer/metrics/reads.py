@@ -204,44 +204,30 @@ def read_deviations(
     """
     dtype = dtype or samples.fast_dtype
     means, device = class_means(samples), samples.device
-    size, (classes, dim) = len(samples.features), means.shape
-    rank = 0 if directions is None else directions.shape[1]
     parts = [part for part in (directions, None if outputs is None else outputs.T) if part is not None]
     columns = torch.cat(parts, 1).to(device, dtype) if parts else None
-    double = partial(torch.zeros, dtype=torch.float64, device=device)
-    projected = double(classes, rank) if rank else None
-    lengths = double(size)
-    along = double(size) if separation else None
-    raw = double(size) if separation else None
-    unit_sums = double(classes, dim) if separation else None
-    projections = torch.empty(size, rank, dtype=dtype, device=device) if keep else None
-    logits = torch.empty(size, len(outputs), dtype=dtype, device=device) if outputs is not None else None
-    gram = double(rank, rank) if weights is not None else None
-    index, done = torch.empty(size, dtype=torch.int64, device=samples.features.device), 0
     centres, chunks = centred(samples, means, dtype)
-    lengths_of_centres = centres.double().square().sum(1)
+    found = _nothing_yet(
+        samples,
+        centres.double(),
+        rank=0 if directions is None else directions.shape[1],
+        outputs=None if outputs is None else len(outputs),
+        separation=separation,
+        keep=keep,
+        gram=weights is not None,
+        dtype=dtype,
+    )
+    done, lengths_of_centres = 0, centres.double().square().sum(1)
     for chunk in chunks:
         span = slice(done, done + len(chunk.rows))
         done += len(chunk.rows)
-        index[span] = chunk.index
-        lengths[span] = _squared_lengths(chunk.rows)
+        found.index[span] = chunk.index
+        found.lengths[span] = _squared_lengths(chunk.rows)
         if columns is not None:
-            product = chunk.rows @ columns
-            if projected is not None:
-                _add_squares(projected, product[:, :rank], chunk)
-            if projections is not None:
-                projections[span] = product[:, :rank]
-            if gram is not None and weights is not None:
-                seen = product[:, :rank] * weights.sqrt().to(dtype)[chunk.labels.to(device)][:, None]
-                gram += seen.T @ seen
-            if logits is not None:
-                logits[span] = product[:, rank:]
-        if along is not None and unit_sums is not None and raw is not None:
-            own = chunk.labels.to(device)
-            along[span] = _inner_products(chunk, centres)
-            raw[span] = _own_lengths(samples, chunk, lengths[span], along[span], lengths_of_centres[own])
-            chunk.add_sums(unit_sums, torch.where(raw[span] > 0, raw[span], 1.0).rsqrt())
-    if dtype == torch.float32 and not TINY < float(lengths.max()) < float("inf"):
+            _take_products(found, chunk, span, chunk.rows @ columns, weights)
+        if separation:
+            _take_separation(found, samples, chunk, span, centres, lengths_of_centres)
+    if dtype == torch.float32 and not TINY < float(found.lengths.max()) < float("inf"):
         samples.cache["extreme"] = True
         return read_deviations(
             samples,
@@ -252,10 +238,64 @@ def read_deviations(
             weights=weights,
             dtype=torch.float64,
         )
-    squares, projected = _about_means(samples, means - centres.double(), lengths, index, projected, directions)
+    found.squares, found.projected = _about_means(samples, means - found.centres, found, directions)
+    return found
+
+
+def _nothing_yet(
+    samples: Samples,
+    centres: Tensor,
+    *,
+    rank: int,
+    outputs: int | None,
+    separation: bool,
+    keep: bool,
+    gram: bool,
+    dtype: torch.dtype,
+) -> Deviations:
+    """Sums at zero, and room for what is kept of each row."""
+    size, (classes, dim), device = len(samples.features), centres.shape, samples.device
+    double = partial(torch.zeros, dtype=torch.float64, device=device)
     return Deviations(
-        centres.double(), squares, projected, lengths, along, raw, unit_sums, projections, logits, gram, index
+        centres=centres,
+        squares=double(classes),
+        projected=double(classes, rank) if rank else None,
+        lengths=double(size),
+        along=double(size) if separation else None,
+        raw=double(size) if separation else None,
+        unit_sums=double(classes, dim) if separation else None,
+        projections=torch.empty(size, rank, dtype=dtype, device=device) if keep else None,
+        logits=None if outputs is None else torch.empty(size, outputs, dtype=dtype, device=device),
+        gram=double(rank, rank) if gram else None,
+        index=torch.empty(size, dtype=torch.int64, device=samples.features.device),
     )
+
+
+def _take_products(found: Deviations, chunk: Chunk, span: slice, product: Tensor, weights: Tensor | None) -> None:
+    """Take a chunk's products with directions and outputs, in this order of columns."""
+    rank = 0 if found.projected is None else found.projected.shape[1]
+    if found.projected is not None:
+        _add_squares(found.projected, product[:, :rank], chunk)
+    if found.projections is not None:
+        found.projections[span] = product[:, :rank]
+    if found.gram is not None and weights is not None:
+        seen = product[:, :rank] * weights.sqrt().to(product.dtype)[chunk.labels.to(product.device)][:, None]
+        found.gram += seen.T @ seen
+    if found.logits is not None:
+        found.logits[span] = product[:, rank:]
+
+
+def _take_separation(
+    found: Deviations, samples: Samples, chunk: Chunk, span: slice, centres: Tensor, lengths_of_centres: Tensor
+) -> None:
+    """Take what class separation needs of a chunk."""
+    assert found.along is not None
+    assert found.raw is not None
+    assert found.unit_sums is not None
+    own = lengths_of_centres[chunk.labels.to(lengths_of_centres.device)]
+    found.along[span] = _inner_products(chunk, centres)
+    found.raw[span] = raw = _own_lengths(samples, chunk, found.lengths[span], found.along[span], own)
+    chunk.add_sums(found.unit_sums, torch.where(raw > 0, raw, 1.0).rsqrt())
 
 
 def column_squares(samples: Samples) -> Tensor:
@@ -268,12 +308,12 @@ def column_squares(samples: Samples) -> Tensor:
 
 
 def _about_means(
-    samples: Samples, shift: Tensor, lengths: Tensor, index: Tensor, projected: Tensor | None, directions: Tensor | None
+    samples: Samples, shift: Tensor, found: Deviations, directions: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Sums of squares about the means themselves, from those about the rounded centres that were subtracted."""
-    counts = samples.counts.to(shift.device, torch.float64)
-    own = samples.labels[index.cpu()].to(shift.device)
-    squares = torch.zeros_like(counts).index_add_(0, own, lengths)
+    counts, projected = samples.counts.to(shift.device, torch.float64), found.projected
+    own = samples.labels[found.index.cpu()].to(shift.device)
+    squares = torch.zeros_like(counts).index_add_(0, own, found.lengths)
     squares = (squares - counts * shift.square().sum(1)).clamp_min_(0)
     if projected is not None and directions is not None:
         projected = (projected - counts[:, None] * (shift @ directions).square()).clamp_min_(0)

@@ -167,14 +167,7 @@ def put_together(
         parts.append(Part(name, model, weight, weighed.temperatures[name]))
     ensemble = Ensemble(parts).to(bench.runtime.device)
     logits, labels = _tested(bench, ensemble)
-    predicted = logits.argmax(1)
-    num_train, device = len(bench.bundle.train), bench.runtime.device
-    unseen = torch.full((num_train,), -1, dtype=torch.int64)
-    held = torch.cat([unseen, torch.tensor(weighed.classes)])
-    losses = torch.cat(
-        [torch.full((num_train,), torch.nan, dtype=torch.float64), torch.tensor(weighed.losses).double()]
-    )
-    images = next(bench.inputs.loader("validation").epoch(0)).images[:_BATCH].to(device)
+    images = next(bench.inputs.loader("validation").epoch(0)).images[:_BATCH].to(bench.runtime.device)
     single = finished[best]
     single.row = single.row.model_copy(update={"passes": 1, "milliseconds": _milliseconds(bench, single.model, images)})
     learned, total = ensemble.count_parameters()
@@ -186,7 +179,7 @@ def put_together(
         unit=None,
         why=weighed.why,
         tunes=ENSEMBLE.tunes,
-        **scores_on_test(predicted, labels),
+        **scores_on_test(logits.argmax(1), labels),
         val_accuracy=float(np.mean(np.array(weighed.classes) == bench.validation_features.labels.numpy())),
         tuned_parameters=learned,
         total_parameters=total,
@@ -206,10 +199,17 @@ def put_together(
         milliseconds=_milliseconds(bench, ensemble, images),
     )
     # Whoever has a finished method asks what it says of images, and an ensemble answers like a tuned network.
-    made = Tuned(cast(TunedNetwork, ensemble), row, [], logits, labels, held, losses)
+    made = Tuned(cast(TunedNetwork, ensemble), row, [], logits, labels, *_held(weighed, len(bench.bundle.train)))
     keep_method(bench, desk, f"method/{ENSEMBLE.name}", desk.checkpoints / f"{ENSEMBLE.name}.safetensors", made)
     bench.watch.say(_said(row, single.row))
     return made
+
+
+def _held(weighed: Weighed, num_train: int) -> tuple[Tensor, Tensor]:
+    """Classes and log-losses of the training images, of which nothing is known, then of the validation images."""
+    classes = torch.cat([torch.full((num_train,), -1, dtype=torch.int64), torch.tensor(weighed.classes)])
+    losses = torch.tensor(weighed.losses, dtype=torch.float64)
+    return classes, torch.cat([torch.full((num_train,), torch.nan, dtype=torch.float64), losses])
 
 
 def _tested(bench: Workbench, ensemble: Ensemble) -> tuple[Tensor, Tensor]:
