@@ -127,6 +127,19 @@ class TableSettings(Settings):
 class DataSettings(TableSettings):
     """The settings of every verb that reads images through a pretrained network: how they are opened, split and fitted."""
 
+    OPENING: ClassVar[tuple[str, ...]] = (
+        "seed",
+        "limit",
+        "validation_fraction",
+        "test_fraction",
+        "on_bad_image",
+        "skip_limit",
+        "pixel_limit",
+        "image_range",
+        *TableSettings.model_fields,
+    )
+    """The arguments of :func:`nctransfer.data.open_dataset` that are settings of such a verb, by the same names."""
+
     image_size: int | None = Field(
         None,
         ge=8,
@@ -191,6 +204,10 @@ class DataSettings(TableSettings):
     device: str = Field(
         "auto", description="Device: auto, cpu, cuda, cuda:N or mps.", json_schema_extra=option("Machine")
     )
+
+    def opening(self) -> dict[str, Any]:
+        """The arguments of :func:`nctransfer.data.open_dataset` that these settings hold, where they are given."""
+        return {name: value for name in self.OPENING if (value := getattr(self, name)) is not None}
 
     @field_validator("image_range", mode="before")
     @classmethod

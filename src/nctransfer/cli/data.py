@@ -41,15 +41,7 @@ def show_data(
     watch = TerminalWatch()
     with watch.detail(f"opening {data}"), progress_shown_by(watch.detail):
         bundle = open_dataset(
-            data,
-            seed=asked.seed,
-            limit=asked.limit,
-            on_bad_image="skip",
-            skip_limit=1.0,
-            pixel_limit=asked.pixel_limit,
-            image_range=asked.image_range,
-            download=asked.download,
-            **asked.columns(),
+            data, download=asked.download, **{**asked.opening(), "on_bad_image": "skip", "skip_limit": 1.0}
         )
     if as_json:
         typer.echo(json.dumps(bundle.report, indent=1))

@@ -9,18 +9,12 @@ from typing import Any
 from ..data import DataBundle, bundle_from_object
 from ..engine import Watch
 from ..errors import UsageError
-from ..settings import TableSettings
 from ..transfer import RunResult, TransferSettings, run_transfer
 from .result import RankResult
 from .run import run_rank
 from .settings import SHARED, RankSettings, rank_settings
 
 __all__ = ["auto_ranked", "rank"]
-
-_DATA_SETTINGS = (
-    "seed", "limit", "validation_fraction", "test_fraction", "on_bad_image", "skip_limit", "pixel_limit", "image_range",
-    *TableSettings.model_fields,
-)  # fmt: skip
 
 Data = str | Path | DataBundle | tuple[Any, ...]
 
@@ -55,7 +49,7 @@ def rank(
     """
     bundle = data if isinstance(data, DataBundle) else None
     if not isinstance(data, str | Path | DataBundle):
-        drawn = {key: settings[key] for key in _DATA_SETTINGS if settings.get(key) is not None}
+        drawn = {key: settings[key] for key in RankSettings.OPENING if settings.get(key) is not None}
         checked = rank_settings({"data": "objects"}, drawn, where="nctransfer.rank")
         bundle = bundle_from_object(data, **{key: getattr(checked, key) for key in drawn})
     named = {"data": bundle.name if bundle is not None else str(data)}

@@ -12,7 +12,7 @@ from ..data import DataBundle, bundle_from_object
 from ..engine import Watch
 from ..models import Network
 from ..runs import Verb
-from ..settings import TableSettings
+from ..settings import DataSettings
 from .result import RunResult
 from .run import run_transfer
 from .settings import settings_from
@@ -21,16 +21,6 @@ __all__ = ["auto", "probe", "tune"]
 
 Data = str | Path | DataBundle | tuple[Any, ...]
 Model = str | Path | nn.Module
-
-_DATA_SETTINGS: tuple[str, ...] = (
-    "seed",
-    "limit",
-    "validation_fraction",
-    "test_fraction",
-    "on_bad_image",
-    "skip_limit",
-)
-_DATA_SETTINGS += ("pixel_limit", "image_range", *TableSettings.model_fields)
 
 
 def auto(
@@ -135,6 +125,6 @@ def _call(
 def _bundle(data: Data, settings: dict[str, Any]) -> DataBundle | None:
     if isinstance(data, str | Path):
         return None
-    given = {key: settings[key] for key in _DATA_SETTINGS if settings.get(key) is not None}
+    given = {key: settings[key] for key in DataSettings.OPENING if settings.get(key) is not None}
     checked = settings_from({"data": "objects"}, given, where="settings")
     return bundle_from_object(data, **{key: getattr(checked, key) for key in given})

@@ -30,20 +30,7 @@ def open_data(
     """
     opening = watch.stage(f"opening {settings.data}")
     with (stop or StopRequest()).at_once(), opening, progress_shown_by(watch.detail):
-        bundle = open_dataset(
-            settings.data,
-            seed=settings.seed,
-            limit=settings.limit,
-            validation_fraction=settings.validation_fraction,
-            test_fraction=settings.test_fraction,
-            on_bad_image=settings.on_bad_image,
-            skip_limit=settings.skip_limit,
-            pixel_limit=settings.pixel_limit,
-            image_range=settings.image_range,
-            download=settings.download,
-            check=check,
-            **settings.columns(),
-        )
+        bundle = open_dataset(settings.data, download=settings.download, check=check, **settings.opening())
     for note in bundle.report["notes"]:
         if note.startswith("groups:"):
             watch.say(note)
