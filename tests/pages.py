@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from nctransfer.report import write_report
 
@@ -62,3 +63,9 @@ def plain(text: str) -> str:
 def sentence(note: str) -> str:
     """A note as the page begins a sentence with it."""
     return note[:1].upper() + plain(note)[1:]
+
+
+def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of keys and indices to every value inside plain JSON."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here] * bool(here) + [path for key, item in inner for path in places(item, (*here, key))]

@@ -64,3 +64,9 @@ def local_network(seed: int = 0) -> nn.Module:
 
     torch.manual_seed(seed)
     return Local()
+
+
+def full_while_training(module: nn.Module, arguments: object, output: object) -> None:
+    """A forward hook: memory runs out in training, as it does on a GPU, and in nothing else."""
+    if torch.is_grad_enabled() and module.training:
+        raise torch.OutOfMemoryError("CUDA out of memory")

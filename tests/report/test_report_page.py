@@ -21,7 +21,7 @@ from nctransfer.errors import DataError
 from nctransfer.metrics import Metric, Number, registered
 from nctransfer.report import write_report
 from nctransfer.runs import Result, load_run
-from pages import Reader, plain, read, sentence
+from pages import Reader, places, plain, read, sentence
 from tiny import local_network, striped_bundle
 
 
@@ -269,11 +269,6 @@ def test_each_part_may_be_missing(key: str, auto_record: Result, make_folder: Ca
     assert ("A value of result.json is invalid" in said) == (key in ("methods", "layers", "model", "dataset", "splits"))
 
 
-def _paths(value: Any, here: tuple = ()) -> list[tuple]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [here] * bool(here) + [path for key, item in inner for path in _paths(item, (*here, key))]
-
-
 SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
 
@@ -296,7 +291,7 @@ def test_no_value_of_any_kind_loses_the_page_at_length(
 
 def _spoil_and_read(data: st.DataObject, content: dict[str, Any], folder: Path) -> None:
     odd = st.sampled_from([None, "text", "<i>", -1, 0, 1e308, 10**400, True, [], {}, [None], {"a": [1]}, [[1, 2], [3]]])
-    for path in data.draw(st.lists(st.sampled_from(_paths(content)), min_size=1, max_size=25, unique=True)):
+    for path in data.draw(st.lists(st.sampled_from(places(content)), min_size=1, max_size=25, unique=True)):
         if path in (("kind",), ("schema_version",)):
             continue
         target: Any = content

@@ -26,6 +26,7 @@ from nctransfer.runs import (
     load_run,
     read_record,
 )
+from pages import places
 
 RESULTS = Path(__file__).parents[2] / "results"
 COMMITTED = sorted(path.parent for path in RESULTS.rglob("result.json"))
@@ -163,11 +164,6 @@ def test_damage_costs_only_what_is_damaged() -> None:
     }
 
 
-def _paths(value: Any, here: tuple = ()) -> list[tuple]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [here] * bool(here) + [path for key, item in inner for path in _paths(item, (*here, key))]
-
-
 ODD = st.sampled_from([None, "text", "<i>", -1, 0, 1e308, 10**400, True, [], {}, [None], {"a": [1]}, [[1, 2], [3]]])
 
 
@@ -179,7 +175,7 @@ def test_no_value_of_any_kind_loses_the_record(data: st.DataObject) -> None:
     for key in ("layers", "trials", "studies"):
         plain[key] = plain.get(key, [])[:2]
     plain = {key: value for key, value in plain.items() if value != []}
-    for path in data.draw(st.lists(st.sampled_from(_paths(plain)), min_size=1, max_size=25, unique=True)):
+    for path in data.draw(st.lists(st.sampled_from(places(plain)), min_size=1, max_size=25, unique=True)):
         target: Any = plain
         for key in path[:-1]:
             held = isinstance(target, dict) and key in target

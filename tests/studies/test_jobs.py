@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from nctransfer.cli import main
+from commands import run as command
 from nctransfer.studies import run_studies
 from nctransfer.studies.catalogue import cells_of, get_studies
 from nctransfer.studies.parallel import ClusterLauncher, LocalLauncher
@@ -19,12 +19,6 @@ from nctransfer.studies.store import Store
 from nctransfer.studies.worker import Job, work
 
 SMOKE_FIGURE5 = cells_of(get_studies(["figure5"]), SMOKE, [0])
-
-
-def _command(*words):
-    with pytest.raises(SystemExit) as stopped:
-        main(list(words))
-    return stopped.value.code
 
 
 @pytest.mark.slow
@@ -47,7 +41,7 @@ def _lines_of_workers(out):
 @pytest.mark.slow
 def test_jobs_share_the_cells_and_one_page_is_made(tmp_path, capsys):
     out = tmp_path / "out"
-    assert _command("paper", "run", "figure5", "figure6", "--scale", "smoke", "--jobs", "2", "--out", str(out)) == 0
+    assert command(["paper", "run", "figure5", "figure6", "--scale", "smoke", "--jobs", "2", "--out", str(out)]) == 0
     cells = cells_of(get_studies(["figure5", "figure6"]), SMOKE, [0])
     said = [line for line in _lines_of_workers(out) if line.endswith(" s") and "seed 0:" in line]
     assert len(said) == len(cells), "each cell was computed by one of the two, none again by the parent"
@@ -69,7 +63,7 @@ def test_jobs_stop_when_told_and_go_on(tmp_path):
     said = process.communicate(timeout=180)[1]
     assert process.returncode == 75, said
     assert "run the same command again" in said
-    assert _command(*words) == 0
+    assert command([*words]) == 0
 
 
 def test_jobs_with_nothing_to_do_start_no_process(pair):
@@ -103,7 +97,7 @@ def test_a_worker_alone_leaves_the_shares_of_others(pair):
 @pytest.mark.slow
 def test_cluster_local_is_jobs_of_this_machine(tmp_path, capsys):
     out = tmp_path / "out"
-    assert _command("paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local") == 0
+    assert command(["paper", "run", "figure5", "--scale", "smoke", "--out", str(out), "--cluster", "local"]) == 0
     assert "2 cells in 1 processes" in capsys.readouterr().err
     assert len(list((out / "cells").glob("*/cell.json"))) == 2
     assert [path.name for path in (out / "jobs").iterdir()] == ["worker-0.log"]

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from nctransfer.cli import main
+from commands import run as command
 from nctransfer.errors import DataError, UsageError
 from nctransfer.studies import STUDIES, computing, report_studies, run_studies
 from nctransfer.studies.catalogue import cells_of, get_studies
@@ -32,12 +32,6 @@ UNDEFINED_SO_SMALL = (
     "Over networks",  # needs three networks
     "than NC1, calibrated",  # may be refused
 )
-
-
-def _command(*words):
-    with pytest.raises(SystemExit) as stopped:
-        main(list(words))
-    return stopped.value.code
 
 
 def test_every_study_comes_to_an_end(smoke):
@@ -109,7 +103,7 @@ def test_failing_cell_is_reported_and_others_go_on(tmp_path, monkeypatch, capsys
         return whole(cell, *arguments)
 
     monkeypatch.setattr(computing, "compute", fail_once)
-    code = _command("paper", "run", "figure6", "--scale", "smoke", "--out", str(tmp_path / "out"))
+    code = command(["paper", "run", "figure6", "--scale", "smoke", "--out", str(tmp_path / "out")])
     printed = capsys.readouterr()
     assert code == 1
     assert "boom" in printed.err
@@ -191,9 +185,9 @@ def test_report_is_made_from_cells_without_weights(copied):
 def test_time_limit_stops_and_the_same_command_goes_on(tmp_path, capsys):
     out = str(tmp_path / "out")
     words = ["paper", "run", "figure5", "--scale", "smoke", "--out", out]
-    assert _command(*words, "--time-limit", "0.0005") == 75
+    assert command([*words, "--time-limit", "0.0005"]) == 75
     assert "run the same command again" in capsys.readouterr().err
-    assert _command(*words) == 0
+    assert command([*words]) == 0
 
 
 @pytest.mark.parametrize(
@@ -206,7 +200,7 @@ def test_time_limit_stops_and_the_same_command_goes_on(tmp_path, capsys):
     ],
 )
 def test_bad_names(words, code, said, tmp_path, capsys):
-    assert _command("paper", *words, "--out", str(tmp_path / "out")) == code
+    assert command(["paper", *words, "--out", str(tmp_path / "out")]) == code
     assert said in capsys.readouterr().err
     assert not list(tmp_path.glob("out/cells/*"))
 
@@ -236,21 +230,21 @@ def test_missing_data_is_named_with_its_folder(tmp_path, monkeypatch):
 
 
 def test_list_names_every_study(capsys):
-    assert _command("paper", "list") == 0
+    assert command(["paper", "list"]) == 0
     printed = capsys.readouterr().out
     for name in (*STUDIES, *SCALES):
         assert name in printed
 
 
 def test_report_verb(pair, capsys):
-    assert _command("paper", "report", str(pair)) == 0
+    assert command(["paper", "report", str(pair)]) == 0
     assert "report.html" in capsys.readouterr().out
 
 
 def test_page_is_also_written_as_text_with_its_figures(copied, tmp_path, capsys):
     text = tmp_path / "docs" / "studies.md"
     text.parent.mkdir()
-    assert _command("paper", "report", str(copied), "--text", str(text)) == 0
+    assert command(["paper", "report", str(copied), "--text", str(text)]) == 0
     written = text.read_text(encoding="utf-8")
     assert written.startswith("# nctransfer studies, smoke scale\n")
     figures = re.findall(r"!\[[^\]]+\]\(([^)]+\.svg)\)", written)

@@ -18,7 +18,7 @@ from nctransfer.transfer.settings import settings_from
 from nctransfer.transfer.start import Start
 from nctransfer.transfer.tuning import evaluate_method, fit_probe, train_method
 from nctransfer.transfer.workbench import Workbench
-from tiny import small_resnet
+from tiny import full_while_training, small_resnet
 
 ASKED = {"data": "stripes", "epochs": 2, "augment": 1, "batch_size": 24, "device": "cpu", "step_cost": False}
 
@@ -198,18 +198,13 @@ def test_folds_cost_no_more_than_thirty_passes_of_full_fine_tuning(bench, finish
     assert used == [1, 2]
 
 
-def _full_while_training(module, arguments, output):
-    if torch.is_grad_enabled() and module.training:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-
 @pytest.fixture
 def crowded(bench):
     """The same ground, where every further training runs out of memory."""
     found = copy.copy(bench)
     found.notes = []
     found.network = copy.deepcopy(bench.network)
-    found.network.encoder.register_forward_hook(_full_while_training)
+    found.network.encoder.register_forward_hook(full_while_training)
     features = {"train": bench.train_features, "validation": bench.validation_features}
     found.start = Start(found.network, found.inputs, features=features.__getitem__, probing=lambda: bench.probing)
     return found

@@ -18,6 +18,7 @@ from nctransfer.errors import DataError, ResourceError
 from nctransfer.models import wrap_module
 from nctransfer.transfer import tune
 from nctransfer.transfer.features import extract_features
+from tiny import full_while_training
 
 
 def test_extraction_halves_the_batch_and_the_result_is_the_same():
@@ -52,10 +53,6 @@ def test_other_errors_are_not_taken_for_a_full_memory():
 
 
 def test_training_out_of_memory_says_what_to_try(striped, small_network, tmp_path):
-    def full_while_training(module, arguments, output):
-        if torch.is_grad_enabled() and module.training:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
     small_network.encoder.register_forward_hook(full_while_training)
     with pytest.raises(ResourceError, match="smaller --batch-size"):
         tune(striped, small_network, method="full", out=tmp_path / "r", lr=0.01, epochs=1, augment=1)

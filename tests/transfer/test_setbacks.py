@@ -10,6 +10,7 @@ from nctransfer.data import bundle_from_arrays
 from nctransfer.errors import DataError, ResourceError
 from nctransfer.models import wrap_module
 from nctransfer.transfer import auto, load_classifier
+from tiny import full_while_training
 
 
 class Damaged(torch.nn.Module):
@@ -65,15 +66,10 @@ def test_an_output_that_is_constant_is_refused(coloured, tmp_path):
         auto(coloured, network, out=tmp_path / "run", methods=["linear"], device="cpu", step_cost=False)
 
 
-def _full_while_training(module, arguments, output):
-    if torch.is_grad_enabled() and module.training:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-
 def test_out_of_memory_in_one_method_leaves_the_others(coloured, tmp_path):
     torch.manual_seed(0)
     network = wrap_module(Damaged(), size=12, name="damaged")
-    network.encoder.register_forward_hook(_full_while_training)
+    network.encoder.register_forward_hook(full_while_training)
     run = auto(
         coloured, network, out=tmp_path / "run", methods=["linear", "deep", "full"], lr=1e-3, epochs=1, augment=1,
         device="cpu", step_cost=False,
@@ -89,7 +85,7 @@ def test_out_of_memory_in_one_method_leaves_the_others(coloured, tmp_path):
 
 def test_out_of_memory_in_every_method_is_an_error(coloured, tmp_path):
     network = wrap_module(Damaged(), size=12, name="damaged")
-    network.encoder.register_forward_hook(_full_while_training)
+    network.encoder.register_forward_hook(full_while_training)
     with pytest.raises(ResourceError, match="smaller --batch-size") as caught:
         auto(coloured, network, out=tmp_path / "run", methods=["full"], lr=1e-3, epochs=1, augment=1, device="cpu")
     assert caught.value.exit_code == 5
