@@ -39,11 +39,11 @@ def find_folder(root: str) -> Found:
     walk = Walk(root)
     top = walk.list(root)
     notes: list[str] = []
-    folders = _split_folders(walk, root, top, notes)
+    folders = _split_folders(root, top, notes)
     if folders:
         classes = {split: _class_folders(walk, folder, split, notes) for split, folder in folders.items()}
     else:
-        classes = _inside_classes(walk, root, _class_folders(walk, root, "train", notes), notes)
+        classes = _inside_classes(root, _class_folders(walk, root, "train", notes), notes)
     found = Found(shown(os.path.basename(root)), "folder", shown(root), {}, {}, notes)
     seen: dict[tuple[int, int], str] = {}
     for split, by_class in classes.items():
@@ -84,7 +84,7 @@ def _listed(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _split_folders(walk: Walk, root: str, top: tuple[list[str], list[str]], notes: list[str]) -> dict[str, str]:
+def _split_folders(root: str, top: tuple[list[str], list[str]], notes: list[str]) -> dict[str, str]:
     """Folders of the splits by name, or nothing where ``root`` holds class folders."""
     known: dict[str, str] = {}
     for name in top[0]:
@@ -177,9 +177,7 @@ def _class_folders(walk: Walk, folder: str, split: str, notes: list[str]) -> dic
     return {name: [os.path.join(folder, by_class[name])] for name in sorted(by_class)}
 
 
-def _inside_classes(
-    walk: Walk, root: str, by_class: dict[str, list[str]], notes: list[str]
-) -> dict[str, dict[str, list[str]]]:
+def _inside_classes(root: str, by_class: dict[str, list[str]], notes: list[str]) -> dict[str, dict[str, list[str]]]:
     """The splits of a layout CLASS/train, CLASS/test; one split where the class folders hold none."""
     quiet = Walk(root)
     inner = {name: quiet.list(paths[0]) for name, paths in by_class.items()}

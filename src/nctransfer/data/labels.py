@@ -63,7 +63,7 @@ def exact_labels(values: Any, where: str) -> np.ndarray:
         raise DataError(f"one label an image is needed, got an array of shape {array.shape}", where=where)
     kind = array.dtype.kind
     if kind == "S":
-        array = np.array([_text(value, where) for value in array.tolist()], dtype=object)
+        array = np.array([_text(value) for value in array.tolist()], dtype=object)
     elif kind in "UT":
         array = array.astype(object)
     if array.dtype == object:
@@ -184,7 +184,7 @@ def _from_objects(values: list[Any], where: str) -> np.ndarray:
             raise DataError(f"labels must be whole numbers or names, got {values[0]!r}", where=where, remedy=_SINGLE)
         return rows
     if all(isinstance(value, str | bytes) for value in values):
-        return np.array([_text(value, where) for value in values], dtype=object)
+        return np.array([_text(value) for value in values], dtype=object)
     if not all(isinstance(value, bool | int | float) for value in values):
         kinds = sorted({type(value).__name__ for value in values})
         raise DataError(f"labels must be all numbers or all names, got {', '.join(kinds)}", where=where)
@@ -201,7 +201,7 @@ _ROUND = "give each image one class; soft labels and targets of a regression are
 _SINGLE = "give each image exactly one class"
 
 
-def _text(value: str | bytes, where: str) -> str:
+def _text(value: str | bytes) -> str:
     return shown(value) if isinstance(value, bytes) else str(value)
 
 

@@ -117,7 +117,7 @@ class FeatureTable:
             keys = _digests(images)
             known = [self._find(key, names) for key in keys]
             if not self._checked and any(row is not None for row in known):
-                self._check(forward, images, keys, known)
+                self._check(forward, images, known)
                 known = [self._find(key, names) for key in keys]
             rest = [position for position, row in enumerate(known) if row is None]
             computed = forward(images if len(rest) == len(keys) else images[rest]) if rest else {}
@@ -203,7 +203,7 @@ class FeatureTable:
         if self._new_bytes > _FLUSH:
             self.flush()
 
-    def _check(self, forward: Forward, images: Tensor, keys: list[bytes], known: list[Any]) -> None:
+    def _check(self, forward: Forward, images: Tensor, known: list[Any]) -> None:
         """Compute one known row again; a table that disagrees is not this network's, and goes."""
         self._checked = True
         position = next(place for place, row in enumerate(known) if row is not None)

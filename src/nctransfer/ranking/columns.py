@@ -94,9 +94,6 @@ COLUMNS: dict[str, Column] = {
 }
 """By name, in the order of the table."""
 
-STATIC = ("known", "parameters")
-"""Columns that do not look at the images."""
-
 
 def flag_of(
     column: Column, value: float, low: float | None, high: float | None, null: float | None, num_classes: int
