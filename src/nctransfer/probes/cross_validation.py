@@ -211,7 +211,9 @@ class _Search:
         logits = torch.full(self.shape, torch.nan, dtype=torch.float64)
         for design, rows, standard, fit in zip(self.designs, self.held_by, self.standard, fits, strict=True):
             logits[rows] = design.logits(standard, fit)
-        self.logits[strength], self.fits[strength] = logits, fits
+        # Of several folds only the strength's logits are asked for again; of one fold, a fit may go on to the tolerance.
+        self.logits[strength] = logits
+        self.fits[strength] = fits if len(fits) == 1 else [fit.light() for fit in fits]
         accuracy, loss = self.judge(strength)
         self.rows.append({"strength": strength, "accuracy": accuracy, "log_loss": loss})
 

@@ -9,7 +9,7 @@ which is scikit-learn's ``LogisticRegression(C=1 / (λ N))`` divided by C N: the
 two classes the penalty is on the one vector ``W_1 − W_0``, as there. With weights of the rows, loss_i counts w_i times.
 
 How: with G the Gram matrix of the features over N and c the mean of p (1 − p), the matrix c G + λ' I is a good model of
-the Hessian's block of each class for every λ, so L-BFGS runs in coordinates scaled by its root. Of G, the 64 largest
+the Hessian's block of each class for every λ, so L-BFGS begins with its inverse. Of G, the 64 largest
 eigenvalues matter: on ImageNet features of CIFAR-10 (D = 1,280) more of them save no iteration, so they come from a
 randomised range finder (Halko, Martinsson and Tropp 2011), and the rest count as equal. One scalar c for all classes
 keeps the Hessian's null direction (the same shift of all classes) apart from the rest; one c per class was measured to
@@ -26,7 +26,7 @@ iterates gives the gap.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -50,10 +50,11 @@ class Fit:
         strength: λ.
         objective: F at that point.
         bound: A lower bound of the optimum of F.
-        iterations: L-BFGS iterations spent.
+        iterations: L-BFGS and Newton iterations spent.
         trend: The change of ``point`` since the fit that this one started from (from zero, if none).
         pairs: Its last moves, each with the change of the loss's gradient, from which the next fit learns the
             curvature.
+        seen: What is known at that point, which spares the next fit its first products.
     """
 
     point: Tensor
@@ -63,6 +64,22 @@ class Fit:
     iterations: int
     trend: Tensor | None = None
     pairs: tuple[tuple[Tensor, Tensor], ...] = ()
+    seen: _Seen | None = None
+
+    def light(self) -> Fit:
+        """The same without what only the next fit needs: its pairs take ten times the room of the point."""
+        return replace(self, pairs=(), seen=None)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Margins, loss and its gradient at a point, from these very features, and the margins of the trend."""
+
+    features: Tensor
+    margins: Tensor
+    loss: float
+    gradient: Tensor
+    trend: Tensor
 
 
 class SoftmaxRegression:
@@ -73,7 +90,7 @@ class SoftmaxRegression:
             type.
         labels: Class of each row, every class of ``[0, num_classes)`` present, shape ``(N,)``.
         num_classes: K, at least 2.
-        max_iterations: Most L-BFGS iterations of a fit in one float type.
+        max_iterations: Most iterations of a fit in one float type.
         weights: w of each row, positive with mean 1, shape ``(N,)``, float64; 1 if None.
 
     Example:
@@ -126,14 +143,16 @@ class SoftmaxRegression:
         return strength * (2.0 if self.num_classes == 2 else 1.0)
 
     def _descend(self, features: Tensor, point: Tensor, penalty: float, tolerance: float, start: Fit | None) -> Fit:
-        state = _State(features, self._rows, point, penalty, self._weights)
-        memory: list[tuple[Tensor, Tensor, Tensor]] = []
-        step = None if start is None or start.trend is None else state.follow(start.trend)
+        seen = start.seen if start is not None and start.seen is not None and start.seen.features is features else None
+        state = _State(features, self._rows, point, penalty, self._weights, seen)
+        origin = state.margins
+        memory: list[tuple[Tensor, Tensor, float]] = []
+        step = None if start is None or start.trend is None else state.follow(start.trend, seen)
         model = _Model(self._spectrum, state.probabilities, penalty, features.dtype)
         pairs = [*(start.pairs if start is not None else ()), *([step] if step is not None else [])]
         for move, change in pairs:
-            whole = torch.cat([change[:, :-1] + penalty * move[:, :-1], change[:, -1:]], 1)
-            _remember(memory, model.unscale(move), model.scale(whole))
+            move, change = move.to(features.dtype), change.to(features.dtype)
+            _remember(memory, move, _with_penalty(change, move, penalty))
         bound, lowest, since = -float("inf"), float("inf"), 0
         iterations = 0
         while iterations < self.max_iterations:
@@ -150,56 +169,47 @@ class SoftmaxRegression:
             iterations += 1
         if state.objective - bound > tolerance * state.objective and state.settle_bias():
             bound = max(bound, state.lower_bound())
-        kept = []
-        for scaled, scaled_change, _ in memory[-_CARRIED:]:
-            move, change = model.scale(scaled), model.unscale(scaled_change)
-            kept.append((move, torch.cat([change[:, :-1] - penalty * move[:, :-1], change[:, -1:]], 1)))
-        return Fit(state.point, penalty, state.objective, bound, iterations, pairs=tuple(kept))
+        kept = tuple((move, _with_penalty(change, move, -penalty)) for move, change, _ in memory[-_CARRIED:])
+        seen = _Seen(features, state.margins, state.loss, state.loss_gradient, state.margins - origin)
+        return Fit(state.point, penalty, state.objective, bound, iterations, pairs=kept, seen=seen)
 
-    def _step(self, state: _State, model: _Model, memory: list[tuple[Tensor, Tensor, Tensor]]) -> bool:
+    def _step(self, state: _State, model: _Model, memory: list[tuple[Tensor, Tensor, float]]) -> bool:
         """One L-BFGS step; False when no step lowers the objective any more."""
-        gradient = model.scale(state.gradient)
-        direction = _two_loop(gradient, memory)
-        slope = -float((direction.double() * gradient.double()).sum())
+        gradient = state.gradient.to(model.dtype)
+        direction = _two_loop(gradient, memory, model)
+        slope = -_dot(direction, gradient)
         if not slope < 0.0:
             memory.clear()
-            direction, slope = gradient, -float(gradient.double().square().sum())
+            direction = model.solve(gradient)
+            slope = -_dot(direction, gradient)
             if not slope < 0.0:
                 return False
-        length = state.move(-model.scale(direction).double(), slope)
+        length = state.move(-direction.double(), slope)
         if length == 0.0:
             return False
-        change = model.scale(state.gradient) - gradient
-        _remember(memory, direction * -length, change)
+        _remember(memory, direction * -length, state.gradient.to(model.dtype) - gradient)
         return True
 
 
 class _Model:
-    """The model Hessian H: c G + λ' I for each class's weights, c for its bias. Scaled coordinates are U H^½."""
+    """The model Hessian H: c G + λ' I for each class's weights, c for its bias."""
 
     def __init__(
         self, spectrum: tuple[Tensor, Tensor, float], probabilities: Tensor, penalty: float, dtype: torch.dtype
     ) -> None:
         values, vectors, rest = spectrum
+        self.dtype = dtype
         spread = max(float((1.0 - probabilities.square().sum(0)).mean()) / len(probabilities), 1e-9)
-        self.vectors, self.rest, self.bias = vectors.to(dtype), (spread * rest + penalty) ** 0.5, spread**0.5
-        root = (spread * values + penalty).sqrt()
-        self.inverse_excess = (1.0 / root - 1.0 / self.rest).to(dtype)
-        self.excess = (root - self.rest).to(dtype)
+        self.vectors, self.rest, self.bias = vectors.to(dtype), spread * rest + penalty, spread
+        self.inverse_excess = (1.0 / (spread * values + penalty) - 1.0 / self.rest).to(dtype)
 
-    def scale(self, vector: Tensor) -> Tensor:
-        """Times H^-½: from a gradient to the scaled gradient, from a scaled move to the move."""
-        vector = vector.to(self.vectors.dtype)
+    def solve(self, vector: Tensor) -> Tensor:
+        """H⁻¹ times a gradient of shape ``(K, D + 1)``: the move that the model takes for Newton's."""
         weight = vector[:, :-1]
-        weight = weight / self.rest + ((weight @ self.vectors) * self.inverse_excess) @ self.vectors.T
-        return torch.cat([weight, vector[:, -1:] / self.bias], 1)
-
-    def unscale(self, vector: Tensor) -> Tensor:
-        """Times H^½: the way back."""
-        vector = vector.to(self.vectors.dtype)
-        weight = vector[:, :-1]
-        weight = weight * self.rest + ((weight @ self.vectors) * self.excess) @ self.vectors.T
-        return torch.cat([weight, vector[:, -1:] * self.bias], 1)
+        move = vector / self.rest
+        move[:, :-1] += ((weight @ self.vectors) * self.inverse_excess) @ self.vectors.T
+        move[:, -1] = vector[:, -1] / self.bias
+        return move
 
 
 class _State:
@@ -210,33 +220,49 @@ class _State:
     """
 
     def __init__(
-        self, features: Tensor, rows: Tensor, point: Tensor, penalty: float, weights: Tensor | None = None
+        self,
+        features: Tensor,
+        rows: Tensor,
+        point: Tensor,
+        penalty: float,
+        weights: Tensor | None = None,
+        seen: _Seen | None = None,
     ) -> None:
         self.features, self.rows, self.point, self.penalty, self.weights = features, rows, point, penalty, weights
-        self.margins = self._margins(point)
+        self.margins = self._margins(point) if seen is None else seen.margins
         self.probabilities = torch.softmax(self.margins, 0)
-        self.refresh()
+        if seen is None:
+            self.refresh()
+        else:
+            self.loss, self.loss_gradient = seen.loss, seen.gradient
+            self._penalise()
 
     def refresh(self) -> None:
         """Objective and gradient from margins, probabilities and point."""
-        weight = self.point[:, :-1]
         count = self.margins.shape[1]
-        loss = float(self._weighed(torch.logsumexp(self.margins, 0)).mean())
-        self.objective = loss + 0.5 * self.penalty * float(weight.square().sum())
+        self.loss = float(self._weighed(torch.logsumexp(self.margins, 0)).mean())
         residual = self._weighed(
             self.probabilities.scatter_add(0, self.rows, self.probabilities.new_full(self.rows.shape, -1.0))
         )
         product = residual.to(self.features.dtype) @ self.features
-        self.gradient = torch.cat([product.double(), residual.sum(1, keepdim=True)], 1) / count
-        self.gradient[:, :-1] += self.penalty * weight
+        self.loss_gradient = torch.cat([product.double(), residual.sum(1, keepdim=True)], 1).div_(count)
+        self._penalise()
+
+    def _penalise(self) -> None:
+        weight = self.point[:, :-1]
+        self.objective = self.loss + 0.5 * self.penalty * float(weight.square().sum())
+        self.gradient = _with_penalty(self.loss_gradient, self.point, self.penalty)
 
     def lower_bound(self) -> float:
         """The strong convexity bound of the optimum; exact where the bias is optimal."""
         return self.objective - float(self.gradient[:, :-1].square().sum()) / (2.0 * self.penalty)
 
-    def move(self, direction: Tensor, slope: float) -> float:
-        """Go along ``direction`` to where the slope has shrunk to a fifth; returns the step length (0: nowhere)."""
-        change = self._margins(direction)
+    def move(self, direction: Tensor, slope: float, change: Tensor | None = None) -> float:
+        """Go along ``direction`` to where the slope has shrunk to a fifth; returns the step length (0: nowhere).
+
+        ``change`` is what a whole step does to the margins, where that is known.
+        """
+        change = self._margins(direction) if change is None else change
         weight, turn = self.point[:, :-1], direction[:, :-1]
         linear, square = self.penalty * float((weight * turn).sum()), self.penalty * float(turn.square().sum())
         length, low, high = 1.0, 0.0, float("inf")
@@ -259,27 +285,24 @@ class _State:
         self.refresh()
         return length
 
-    def follow(self, trend: Tensor) -> tuple[Tensor, Tensor] | None:
+    def follow(self, trend: Tensor, seen: _Seen | None) -> tuple[Tensor, Tensor] | None:
         """Search along the path's last change, up or down; returns the move and the change of the loss's gradient.
 
         The solution drifts steadily along the path. Measured on ImageNet features of CIFAR-10 at λ = 1e-4, this first
         move and the curvature it shows take the iterations from 110 to 31.
         """
-        before = self.gradient
-        slope = float((trend * before).sum())
-        direction = -trend if slope > 0.0 else trend
-        length = self.move(direction, -abs(slope)) if slope else 0.0
-        if not length:
-            return None
-        move, change = direction * length, self.gradient - before
-        change[:, :-1] -= self.penalty * move[:, :-1]
-        return move, change
+        before = self.loss_gradient
+        slope = float((trend * self.gradient).sum())
+        sign = -1.0 if slope > 0.0 else 1.0
+        length = self.move(trend * sign, -abs(slope), None if seen is None else seen.trend * sign) if slope else 0.0
+        return (trend * (sign * length), self.loss_gradient - before) if length else None
 
     def settle_bias(self) -> bool:
         """Newton's method on the bias alone, which no product with the features enters; whether it got there."""
         count = self.margins.shape[1]
         ones = self._weighed(self.margins.new_ones(count))
         counts = torch.zeros_like(self.point[:, -1]).scatter_add_(0, self.rows[0], ones)
+        moved = False
         for _ in range(8):
             weighted = self._weighed(self.probabilities)
             total = weighted.sum(1)
@@ -293,7 +316,9 @@ class _State:
             self.point[:, -1] += move
             self.margins = self.margins + (move[:, None] - move[self.rows])
             self.probabilities = torch.softmax(self.margins, 0)
-        self.refresh()
+            moved = True
+        if moved:
+            self.refresh()
         return float((self._weighed(self.probabilities).sum(1) - counts).abs().max()) <= 1e-9 * count
 
     def _weighed(self, values: Tensor) -> Tensor:
@@ -305,10 +330,21 @@ class _State:
         return logits - logits.gather(0, self.rows)
 
 
-def _remember(memory: list[tuple[Tensor, Tensor, Tensor]], move: Tensor, change: Tensor) -> None:
-    curvature = (move * change).sum()
-    if float(curvature) > 0.0:
-        memory.append((move, change, 1.0 / curvature))
+def _with_penalty(gradient: Tensor, point: Tensor, penalty: float) -> Tensor:
+    """A gradient of the loss plus the penalty's; the last column, the bias, has none."""
+    whole = torch.add(gradient, point, alpha=penalty)
+    whole[:, -1] = gradient[:, -1]
+    return whole
+
+
+def _dot(one: Tensor, other: Tensor) -> float:
+    return float((one.double() * other.double()).sum())
+
+
+def _remember(memory: list[tuple[Tensor, Tensor, float]], move: Tensor, change: Tensor) -> None:
+    curvature = _dot(move, change)
+    if curvature > 0.0:
+        memory.append((move, change, curvature))
         del memory[:-_MEMORY]
 
 
@@ -320,18 +356,19 @@ def _inside(length: float, low: float, high: float) -> float:
     return length if low + margin <= length <= high - margin else 0.5 * (low + high)
 
 
-def _two_loop(gradient: Tensor, memory: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-    """The L-BFGS inverse Hessian times ``gradient`` (Nocedal and Wright 2006, algorithm 7.4)."""
+def _two_loop(gradient: Tensor, memory: list[tuple[Tensor, Tensor, float]], model: _Model) -> Tensor:
+    """The L-BFGS inverse Hessian times ``gradient`` (Nocedal and Wright 2006, algorithm 7.4), begun with the model's."""
     direction, taken = gradient.clone(), []
-    for move, change, inverse in reversed(memory):
-        share = inverse * (move * direction).sum()
-        direction -= share * change
+    for move, change, curvature in reversed(memory):
+        share = float((move * direction).sum()) / curvature
+        direction.add_(change, alpha=-share)
         taken.append(share)
+    direction = model.solve(direction)
     if memory:
-        _, change, inverse = memory[-1]
-        direction /= inverse * change.square().sum()
-    for (move, change, inverse), share in zip(memory, reversed(taken), strict=True):
-        direction += move * (share - inverse * (change * direction).sum())
+        _, change, curvature = memory[-1]
+        direction *= curvature / _dot(change, model.solve(change))
+    for (move, change, curvature), share in zip(memory, reversed(taken), strict=True):
+        direction.add_(move, alpha=share - float((change * direction).sum()) / curvature)
     return direction
 
 
