@@ -3,8 +3,9 @@
 ``auto_fast`` is `auto --preset fast`: it stands beside the others, but has no rank among them.
 
 ``NCTRANSFER_DATA=... python benchmarks/against_others.py`` (hours; goes on where it was stopped). ``--sets``, ``--seeds``
-and ``--tools`` take a part. ``--python fastai=PATH`` names the interpreter of an environment that holds fastai; without
-it that tool is left out, by name. `other_tools.py` says what each does.
+and ``--tools`` take a part. ``--python fastai=PATH`` names the interpreter of an environment that holds fastai (and
+``autogluon=PATH`` that of AutoGluon); without it that tool is left out, by name. ``--model`` takes another network.
+`other_tools.py` says what each does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,9 @@ SETS = {  # name: (input in pixels, training + validation images; None: all)
     "trash": (96, 800),
 }
 OURS = {"auto": "balanced", "auto_fast": "fast"}  # name: preset
-OTHERS = ("sklearn", "plain_full", "fastai")
+OTHERS = ("sklearn", "plain_full", "fastai", "autogluon")
+ELSEWHERE = ("fastai", "autogluon")
+"""Tools that need an environment of their own."""
 MODEL = "tf_efficientnet_lite0"
 KEPT = (
     "test_accuracy", "val_accuracy", "out_of_fold_accuracy", "out_of_fold_images", "seconds", "unit", "learning_rate", "why",
@@ -49,7 +53,7 @@ def bundle_of(name: str, seed: int):
     return narrow(bundle, test_per_class=200) if len(bundle.test) > 2000 else bundle
 
 
-def run_auto(tool: str, name: str, seed: int) -> dict:
+def run_auto(tool: str, name: str, seed: int, model: str) -> dict:
     """Our own worker, for a process of its own."""
     import nctransfer
 
@@ -57,7 +61,7 @@ def run_auto(tool: str, name: str, seed: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         run = nctransfer.auto(
-            bundle, MODEL, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed, preset=OURS[tool]
+            bundle, model, out=Path(folder) / "run", image_size=SETS[name][0], seed=seed, preset=OURS[tool]
         )
         seconds = time.perf_counter() - started
     best = run.methods[run.best_method]
@@ -71,14 +75,14 @@ def run_auto(tool: str, name: str, seed: int) -> dict:
     }
 
 
-def write_inputs(name: str, seed: int, folder: Path) -> None:
+def write_inputs(name: str, seed: int, model: str, folder: Path) -> None:
     """Pixels, weights and facts for the other tools."""
     import torch
 
     from nctransfer.data import Preprocess, pixels_of
     from nctransfer.models import load_network
 
-    bundle, network = bundle_of(name, seed), load_network(MODEL, image_size=SETS[name][0])
+    bundle, network = bundle_of(name, seed), load_network(model, image_size=SETS[name][0])
     facts = network.describe()["preprocess"]
     preprocess = Preprocess(network.size, facts["interpolation"], facts["crop_pct"])
     arrays = {}
@@ -87,9 +91,11 @@ def write_inputs(name: str, seed: int, folder: Path) -> None:
         arrays[f"{part}_labels"] = split.labels
     np.savez(folder / "pixels.npz", **arrays)
     torch.save({key: value.contiguous() for key, value in network.encoder.state_dict().items()}, folder / "encoder.pt")
+    manifest = Path(model).with_suffix(".json")
+    described = json.loads(manifest.read_text()) if manifest.is_file() else {"arch": model}
     about = {
-        "arch": MODEL,
-        "arguments": {},
+        "arch": described["arch"],
+        "arguments": described.get("arch_arguments", {}),
         "mean": facts["mean"],
         "std": facts["std"],
         "classes": len(bundle.class_names),
@@ -99,9 +105,9 @@ def write_inputs(name: str, seed: int, folder: Path) -> None:
     (folder / "network.json").write_text(json.dumps(about))
 
 
-def run_other(tool: str, name: str, seed: int, python: str) -> dict:
+def run_other(tool: str, name: str, seed: int, model: str, python: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
-        write_inputs(name, seed, Path(folder))
+        write_inputs(name, seed, model, Path(folder))
         return _answer([python, str(HERE / "other_tools.py"), tool, folder])
 
 
@@ -117,35 +123,37 @@ def _answer(command: list[str]) -> dict:
 
 
 def summary(rows: list[dict]) -> dict:
-    """Mean test accuracy, seconds and rank of each tool over the jobs that all of them finished."""
-    fast = [row for row in rows if row["tool"] == "auto_fast" and "error" not in row]
-    rows = [row for row in rows if row["tool"] != "auto_fast"]
-    tools = sorted({row["tool"] for row in rows if "error" not in row})
+    """Mean test accuracy, seconds and rank of each tool over the jobs that all of them finished.
+
+    A tool that was run on fewer jobs than the others, and `auto --preset fast`, stand beside `auto` on their own jobs.
+    """
     jobs: dict[tuple, dict[str, dict]] = {}
     for row in rows:
         if "error" not in row:
             jobs.setdefault((row["set"], row["seed"]), {})[row["tool"]] = row
-    shared = {job: found for job, found in jobs.items() if set(found) == set(tools)}
+    counts = Counter(tool for found in jobs.values() for tool in found if tool != "auto_fast")
+    tools = [tool for tool in sorted(counts) if counts[tool] == max(counts.values())]
+    shared = [found for found in jobs.values() if set(tools) <= set(found)]
     table = {}
-    for tool in tools:
+    for tool in tools if shared else ():
         ranks = [
             1 + sum(found[other]["test_accuracy"] > found[tool]["test_accuracy"] for other in tools if other != tool)
-            for found in shared.values()
+            for found in shared
         ]
-        mine = [found[tool] for found in shared.values()]
-        if mine:
+        table[tool] = {**_means([found[tool] for found in shared]), "rank": float(np.mean(ranks))}
+    for tool in ("auto_fast", *(tool for tool in counts if tool not in tools)):
+        pairs = [(found[tool], found["auto"]) for found in jobs.values() if {tool, "auto"} <= set(found)]
+        if pairs:
             table[tool] = {
-                "jobs": len(mine),
-                "test_accuracy": float(np.mean([row["test_accuracy"] for row in mine])),
-                "seconds": float(np.mean([row["seconds"] for row in mine])),
-                "cpu_seconds": float(np.mean([row["cpu_seconds"] for row in mine])),
-                "rank": float(np.mean(ranks)),
+                **_means([mine for mine, _ in pairs]),
+                "auto": _means([other for _, other in pairs])["test_accuracy"],
             }
-    mine = [row for row in fast if (row["set"], row["seed"]) in shared]
-    if mine:
-        means = {key: float(np.mean([row[key] for row in mine])) for key in ("test_accuracy", "seconds", "cpu_seconds")}
-        table["auto_fast"] = {"jobs": len(mine), **means}
     return table
+
+
+def _means(rows: list[dict]) -> dict:
+    keys = ("test_accuracy", "seconds", "cpu_seconds")
+    return {"jobs": len(rows), **{key: float(np.mean([row[key] for row in rows])) for key in keys}}
 
 
 def main() -> None:
@@ -155,16 +163,21 @@ def main() -> None:
     parser.add_argument("--tools", default=",".join([*OURS, *OTHERS]))
     parser.add_argument("--python", action="append", default=[], help="TOOL=PATH of an interpreter")
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--model", default=MODEL, help="a name, or a weights file with its manifest")
     parser.add_argument("--worker", nargs=3, metavar=("TOOL", "SET", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         tool, name, seed = options.worker
-        print(json.dumps(run_auto(tool, name, int(seed))))
+        print(json.dumps(run_auto(tool, name, int(seed), options.model)))
         return
     from hardware import machine, result_path
 
     out = options.out or result_path("against_others")
-    content = json.loads(out.read_text()) if out.is_file() else {"machine": machine(), "model": MODEL, "rows": []}
+    content = (
+        json.loads(out.read_text())
+        if out.is_file()
+        else {"machine": machine(), "model": Path(options.model).stem, "rows": []}
+    )
     pythons = dict(pair.split("=", 1) for pair in options.python)
     done = {(row["set"], row["seed"], row["tool"]) for row in content["rows"] if "error" not in row}
     for seed in map(int, options.seeds.split(",")):
@@ -172,13 +185,14 @@ def main() -> None:
             for tool in options.tools.split(","):
                 if (name, seed, tool) in done:
                     continue
-                if tool == "fastai" and tool not in pythons:
-                    print("fastai left out: name its interpreter with --python fastai=PATH")
+                if tool in ELSEWHERE and tool not in pythons:
+                    print(f"{tool} left out: name its interpreter with --python {tool}=PATH")
                     continue
                 if tool in OURS:
-                    row = _answer([sys.executable, __file__, "--worker", tool, name, str(seed)])
+                    worker = ["--worker", tool, name, str(seed), "--model", options.model]
+                    row = _answer([sys.executable, __file__, *worker])
                 else:
-                    row = run_other(tool, name, seed, pythons.get(tool, sys.executable))
+                    row = run_other(tool, name, seed, options.model, pythons.get(tool, sys.executable))
                 row = {"set": name, "seed": seed, **row, "tool": tool}
                 content["rows"] = [
                     kept for kept in content["rows"] if (kept["set"], kept["seed"], kept["tool"]) != (name, seed, tool)

@@ -164,7 +164,50 @@ def fastai(folder: Path, data: dict, about: dict) -> dict:
     return {**found, "settings": {"epochs": 15, "batch": 64}}
 
 
-TOOLS = {"sklearn": sklearn_probe, "plain_full": plain_full, "fastai": fastai}
+def autogluon(folder: Path, data: dict, about: dict) -> dict:
+    """AutoGluon's ``MultiModalPredictor`` with its defaults but for the network, whose weights it reads from a folder."""
+    import pandas
+    import torch
+    from autogluon.multimodal import MultiModalPredictor
+    from PIL import Image
+
+    weights = folder / "network"
+    weights.mkdir()
+    size = data["train_pixels"].shape[-1]
+    settings = {"input_size": [3, size, size], "mean": about["mean"], "std": about["std"], "interpolation": "bicubic"}
+    (weights / "config.json").write_text(
+        json.dumps({"architecture": about["arch"], "num_classes": 0, "num_features": about["width"], **settings})
+    )
+    torch.save(torch.load(folder / "encoder.pt", weights_only=True), weights / "pytorch_model.bin")
+    tables = {}
+    for part in ("train", "validation", "test"):
+        rows = []
+        for number, (pixels, label) in enumerate(zip(data[f"{part}_pixels"], data[f"{part}_labels"], strict=True)):
+            path = folder / f"{part}-{number}.png"
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(path)
+            rows.append({"image": str(path), "label": int(label)})
+        tables[part] = pandas.DataFrame(rows)
+    predictor = MultiModalPredictor(label="label", problem_type="multiclass", path=str(folder / "run"), verbosity=0)
+    predictor.fit(
+        tables["train"],
+        tuning_data=tables["validation"],
+        seed=about["seed"],
+        hyperparameters={
+            "model.names": ["timm_image"],
+            "model.timm_image.checkpoint_name": str(weights),
+            "model.timm_image.image_size": size,
+            "env.num_workers": 0,
+            "env.num_workers_inference": 0,
+        },
+    )
+    found = {
+        f"{part}_accuracy": float((predictor.predict(tables[part]).to_numpy() == data[f"{part}_labels"]).mean())
+        for part in ("validation", "test")
+    }
+    return {**found, "settings": {"defaults": True}}
+
+
+TOOLS = {"autogluon": autogluon, "sklearn": sklearn_probe, "plain_full": plain_full, "fastai": fastai}
 
 if __name__ == "__main__":
     main()
