@@ -51,10 +51,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         layer: The block that the methods of one block tune; chosen by trials if None.
         weights: File with weights for ``model``, or ``random``.
         image_size: Side of the input in pixels; the network's own if None.
-        epochs: Passes over the training images; chosen by their number if None.
+        epochs: Passes of a tuned network over the training images; chosen by their number if None.
         augment: Augmentation level from 1 to 5, or ``auto``.
         learning_rate: Chosen on validation if None.
-        batch_size: Images in one step.
+        batch_size: Images in one step; chosen by their number if None.
         validation_fraction: Fraction of the images that is held out to choose by.
         random_state: Seed of the split, the order, the augmentation and the initialisation.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -88,7 +88,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         epochs: int | None = None,
         augment: str | int = "auto",
         learning_rate: float | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         validation_fraction: float = 0.2,
         random_state: int | None = 0,
         device: str = "auto",
