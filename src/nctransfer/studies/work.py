@@ -15,7 +15,17 @@ from ..probes import choose_probe
 from ..runs import Ledger
 from ..scores import NEEDS_SOURCE, SCORES, score_all
 from ..training import pretrain
-from ..transfer import Chooser, LayerFeatures, Workbench, measure_features, run_split, settings_from, train_method
+from ..transfer import (
+    Choice,
+    Chooser,
+    LayerFeatures,
+    Workbench,
+    find_method,
+    measure_features,
+    run_split,
+    settings_from,
+    train_method,
+)
 from .cells import Cell
 from .sets import network_of, open_set
 from .tuned import tune_by_protocol
@@ -174,8 +184,16 @@ def _probe(name: str, train: LayerFeatures, validation: LayerFeatures, test: Lay
     return chosen.probe.accuracy(test.features[name], test.labels)
 
 
+def _choice(config: dict[str, Any], bench: Workbench) -> Choice:
+    """Block and rate; the linear probe of a cell is trained by steps as the other methods are, at its own rate."""
+    method = find_method(config["method"])
+    if not method.changes_features:
+        return Choice(None, method.base_rate, "", (method.base_rate,))
+    return Chooser(bench, Ledger(None)).choose(config["method"], config["unit"])
+
+
 def _tuning(config: dict[str, Any], bench: Workbench) -> dict[str, Any]:
-    choice = Chooser(bench, Ledger(None)).choose(config["method"], config["unit"])
+    choice = _choice(config, bench)
     model, outcome = train_method(bench, config["method"], choice)
     logits, labels, _ = run_split(model, bench.inputs.loader("test"), bench.runtime)
     _, _, trained = run_split(model, bench.inputs.loader("train"), bench.runtime, layers=bench.measured_layers)
