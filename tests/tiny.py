@@ -32,8 +32,13 @@ def striped_bundle(
 
 
 def small_resnet() -> Network:
-    """A residual network of random weights with a block a stage: a run probes each layer and may try each block."""
-    network = load_network("cifar_resnet20", weights="random", image_size=16)
+    """A residual network of random weights with a block a stage: a run probes each layer and may try each block.
+
+    The weights are the same whatever other tests have drawn before.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = load_network("cifar_resnet20", weights="random", image_size=16)
     network.layers = network.units = ("layer1.0", "layer2.0", "layer3.0")
     return network
 
