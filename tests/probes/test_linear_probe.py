@@ -15,6 +15,8 @@ from sklearn.linear_model import LogisticRegression
 
 from nctransfer.errors import DataError, UsageError
 from nctransfer.probes import DEFAULT_STRENGTHS, LinearProbe, SoftmaxRegression, choose_probe, fit_probe_path
+from nctransfer.probes.balance import class_weights
+from nctransfer.probes.curvature import newton_move
 
 
 def blobs(count=200, dim=12, num_classes=4, spread=1.0, seed=0):
@@ -89,6 +91,7 @@ def test_objective_is_that_of_the_map_handed_out():
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(1, 20), st.integers(12, 60), st.floats(-7, 1))
 @example(seed=1, num_classes=5, dim=14, count=12, exponent=-5.0)  # gave up while the objective still fell
 @example(seed=0, num_classes=2, dim=4, count=12, exponent=-5.0)  # objective below the optimum, by float32 moments
+@example(seed=0, num_classes=6, dim=14, count=13, exponent=-6.0)  # L-BFGS was at 3e-9 after 2,000 iterations
 @settings(max_examples=40, deadline=None)
 def test_gap_bounds_the_distance_from_the_optimum(seed, num_classes, dim, count, exponent):
     features, labels = blobs(count, dim, num_classes, seed=seed)
@@ -100,6 +103,38 @@ def test_gap_bounds_the_distance_from_the_optimum(seed, num_classes, dim, count,
         assert near.gap <= 1e-9
         assert near.objective >= far.objective * (1 - far.gap) - 1e-12
         assert far.objective >= near.objective * (1 - 1e-9) - 1e-12
+
+
+def test_rounding_of_float32_features_does_not_keep_a_fit_from_its_tolerance():
+    features, labels = blobs(
+        13, 14, 6, seed=0
+    )  # its objective is small: 3e-4, so that their rounding counts 1e-6 of it
+    (probe,) = fit_probe_path(features, labels, num_classes=6, strengths=[1e-6], tolerance=1e-6)
+    (tight,) = fit_probe_path(features, labels, num_classes=6, strengths=[1e-6], tolerance=1e-10)
+    assert probe.gap <= 1e-6
+    assert tight.gap <= 1e-10
+    assert 0 <= probe.objective / tight.objective - 1 + 1e-10 <= 1e-6
+
+
+@pytest.mark.parametrize("balance", ["none", "weights"])
+def test_newton_move_is_that_of_the_hessian_by_differentiation(balance):
+    features, labels = blobs(15, 4, 3)
+    rows = features.double()
+    weights = class_weights(labels, 3)[labels] if balance == "weights" else torch.ones(15, dtype=torch.float64)
+    point = torch.randn(3, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    def objective(values):
+        weight, bias = values[:, :-1], values[:, -1]
+        losses = torch.nn.functional.cross_entropy(rows @ weight.T + bias, labels, reduction="none")
+        return (losses * weights).mean() + 0.005 * weight.square().sum()
+
+    (gradient,) = torch.autograd.grad(objective(point.requires_grad_()), point)
+    hessian = torch.autograd.functional.hessian(objective, point.detach()).view(15, 15)
+    point = point.detach()
+    probabilities = (rows @ point[:, :-1].T + point[:, -1]).softmax(1).T
+    given = None if balance == "none" else weights
+    move = newton_move(gradient, rows, probabilities, 0.01, given)
+    torch.testing.assert_close(hessian @ move.flatten(), -gradient.flatten(), rtol=1e-8, atol=1e-10)
 
 
 def test_shift_and_scale_of_features_leave_predictions():

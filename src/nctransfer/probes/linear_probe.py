@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..arrays import check_finite, check_shape, class_numbers, whole_number
 from ..errors import DataError, UsageError
 from .balance import FitBalance, check_balance, class_shares, class_weights, log_prior
 from .softmax_regression import Fit, SoftmaxRegression
-from .standardise import standardise
+from .standardise import full_precision, standardise
 
 __all__ = ["DEFAULT_STRENGTHS", "ChosenProbe", "LinearProbe", "choose_probe", "fit_probe_path"]
 
@@ -73,7 +72,7 @@ class LinearProbe:
                 what, where="linear probe", remedy="pass features of the layer that the probe was fitted on"
             )
         weight, bias = self.weight.double().T, self.bias.double()
-        with _full_precision(features.device):
+        with full_precision(features.device):
             return torch.cat([rows.double() @ weight + bias for rows in features.split(_CHUNK_ROWS)])
 
     def accuracy(self, features: Array, labels: Labels) -> float:
@@ -237,7 +236,6 @@ class _Path:
                 remedy="add images of a second class, or raise --limit",
             )
         dtype = torch.float32 if tolerance >= _FLOAT32_TOLERANCE else torch.float64
-        self.rounding = torch.finfo(dtype).eps
         standard, self.mean, self.deviation = standardise(self.raw, dtype)
         self.active = self.deviation > 0.0
         if not bool(self.active.any()):
@@ -248,15 +246,22 @@ class _Path:
         size = len(present)
         self.prior = log_prior(self.compact, size) if balance == "logit-adjust" else None
         self.weights = class_weights(self.compact, size)[self.compact] if balance == "weights" else None
-        with _full_precision(self.device):
+        with full_precision(self.device):
             self.model = SoftmaxRegression(
-                standard, self.compact, size, max_iterations=max_iterations, weights=self.weights
+                standard,
+                self.compact,
+                size,
+                max_iterations=max_iterations,
+                weights=self.weights,
+                precise=lambda: (
+                    (self.raw[:, self.active].double() - self.mean[self.active]) / self.deviation[self.active]
+                ),
             )
 
     def fits(self, strengths: Sequence[float], start: Fit | None = None) -> list[Fit]:
         """Fits at ``strengths``, strong to weak, each from the one before."""
         fits: list[Fit] = []
-        with _full_precision(self.device):
+        with full_precision(self.device):
             for strength in strengths:
                 start = self.model.fit(strength, tolerance=_SHARE * self.tolerance, start=start)
                 fits.append(start)
@@ -264,6 +269,23 @@ class _Path:
 
     def probes(self, fits: list[Fit]) -> list[LinearProbe]:
         """Affine maps of raw features, with their objectives taken anew in float64 from those very maps."""
+        probes = []
+        for fit, probe in zip(fits, self._evaluated(fits), strict=True):
+            if probe.gap > self.tolerance and fit.rounding > torch.finfo(torch.float64).eps:
+                # The features' own rounding, too, may be what stands between a fit and the tolerance.
+                with full_precision(self.device):
+                    (probe,) = self._evaluated([self.model.refine(fit, _SHARE * self.tolerance)])
+            if probe.gap > self.tolerance:
+                warnings.warn(
+                    f"the linear probe at strength {probe.strength:g} stopped {probe.gap:.1e} from its optimum, "
+                    f"asked for {self.tolerance:.1e}; pass a larger tolerance or a larger strength",
+                    RuntimeWarning,
+                    stacklevel=3,
+                )
+            probes.append(probe)
+        return probes
+
+    def _evaluated(self, fits: list[Fit]) -> list[LinearProbe]:
         maps, penalties = [], []
         for fit in fits:
             weight, bias = fit.point[:, :-1], fit.point[:, -1]
@@ -293,15 +315,8 @@ class _Path:
 
     def _probe(self, fit: Fit, weight: Tensor, bias: Tensor, objective: float) -> LinearProbe:
         # What rounding may hide in the bound counts as gap: the products' unit, and what exact ones change.
-        rounding = self.rounding + abs(objective / fit.objective - 1.0)
+        rounding = fit.rounding + abs(objective / fit.objective - 1.0)
         gap = max(objective - fit.bound, 0.0) / objective + rounding
-        if gap > self.tolerance:
-            warnings.warn(
-                f"the linear probe at strength {fit.strength:g} stopped {gap:.1e} from its optimum, "
-                f"asked for {self.tolerance:.1e}; pass a larger tolerance or a larger strength",
-                RuntimeWarning,
-                stacklevel=3,
-            )
         return LinearProbe(weight, bias, fit.strength, objective, gap, fit.iterations)
 
     def _losses(self, maps: list[tuple[Tensor, Tensor]]) -> list[float]:
@@ -310,7 +325,7 @@ class _Path:
         weight = torch.cat([weight[self.present] for weight, _ in maps])
         bias = torch.cat([bias[self.present] for _, bias in maps])[:, None]
         total = torch.zeros(len(maps), dtype=torch.float64, device=self.device)
-        with _full_precision(self.device):
+        with full_precision(self.device):
             chunks = zip(
                 self.raw.split(_CHUNK_ROWS), self.compact.split(_CHUNK_ROWS), self._weight_chunks(), strict=True
             )
@@ -381,17 +396,3 @@ def _matrix(features: Array, name: str) -> Tensor:
 
 def _labels(labels: Labels, count: int, num_classes: int, device: torch.device) -> Tensor:
     return torch.from_numpy(class_numbers(labels, count, num_classes=num_classes).copy()).to(device)
-
-
-@contextmanager
-def _full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast, no gradients, and on CUDA no TF32: three digits would not carry the certificate."""
-    allowed = torch.backends.cuda.matmul.allow_tf32 if device.type == "cuda" else False
-    with torch.autocast(device.type, enabled=False), torch.no_grad():
-        if allowed:
-            torch.backends.cuda.matmul.allow_tf32 = False
-        try:
-            yield
-        finally:
-            if allowed:
-                torch.backends.cuda.matmul.allow_tf32 = True

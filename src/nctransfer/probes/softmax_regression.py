@@ -19,6 +19,9 @@ which the step is found at no further product, and the gradient.
 Along a path, each fit starts with a search along the last change of the solution, which also shows it curvature, as do
 the last pairs of the fit before.
 
+Where 200 iterations of a small problem do not suffice (nearly separable classes at hardly any penalty), Newton's method with the
+Hessian itself ends the fit.
+
 When to stop: with the bias settled, F minimised over b is λ'-strongly convex in W, so F − ‖∂F/∂W‖²/(2 λ') is a lower
 bound of the optimum (it is the Fenchel dual objective at the current probabilities). The best such bound over the
 iterates gives the gap.
@@ -26,19 +29,23 @@ iterates gives the gap.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from .curvature import ModelHessian, newton_move, spectrum
+
 __all__ = ["Fit", "SoftmaxRegression"]
 
-_RANK = 64  # eigenvectors in the model Hessian
-_POWERS = 1  # rounds of the range finder; without, 101 iterations for 87
 _MEMORY = 30  # curvature pairs
 _CARRIED = 10  # of them, how many the next fit of the path starts with
 _SLOPE_LEFT = 0.2
 _PATIENCE = 60  # iterations without a lower objective that tell rounding from progress
+_DENSE = 2000  # unknowns up to which Newton's method may end a fit
+_SLOW = 200  # L-BFGS iterations after which it does
 
 
 @dataclass
@@ -55,6 +62,7 @@ class Fit:
         pairs: Its last moves, each with the change of the loss's gradient, from which the next fit learns the
             curvature.
         seen: What is known at that point, which spares the next fit its first products.
+        rounding: The unit of the float type of the products.
     """
 
     point: Tensor
@@ -65,6 +73,7 @@ class Fit:
     trend: Tensor | None = None
     pairs: tuple[tuple[Tensor, Tensor], ...] = ()
     seen: _Seen | None = None
+    rounding: float = 0.0
 
     def light(self) -> Fit:
         """The same without what only the next fit needs: its pairs take ten times the room of the point."""
@@ -92,6 +101,7 @@ class SoftmaxRegression:
         num_classes: K, at least 2.
         max_iterations: Most iterations of a fit in one float type.
         weights: w of each row, positive with mean 1, shape ``(N,)``, float64; 1 if None.
+        precise: Makes the features in float64, where float32 does not suffice; those of ``features`` themselves if None.
 
     Example:
         >>> x = torch.tensor([[-1.0], [-1.0], [1.0], [1.0]], dtype=torch.float64)
@@ -111,12 +121,13 @@ class SoftmaxRegression:
         *,
         max_iterations: int = 2000,
         weights: Tensor | None = None,
+        precise: Callable[[], Tensor] | None = None,
     ) -> None:
         self.labels, self.num_classes, self.max_iterations = labels, num_classes, max_iterations
         self._rows = labels[None, :]
         self._features, self._weights = features, weights
-        self._spectrum = _spectrum(features if weights is None else features * weights.sqrt().to(features)[:, None])
-        self._precise: Tensor | None = None
+        self._spectrum = spectrum(features if weights is None else features * weights.sqrt().to(features)[:, None])
+        self._make_precise = features.double if precise is None else precise
 
     def fit(self, strength: float, *, tolerance: float, start: Fit | None = None) -> Fit:
         """Minimise F at one strength until (F − bound) ≤ tolerance · F, from ``start`` or from zero.
@@ -129,14 +140,20 @@ class SoftmaxRegression:
         origin = zero if start is None else start.point
         penalty = self.penalty(strength)
         fit = self._descend(self._features, origin.clone(), penalty, tolerance, start)
-        if fit.objective - fit.bound > tolerance * fit.objective and self._features.dtype != torch.float64:
-            if self._precise is None:
-                self._precise = self._features.double()
-            more = self._descend(self._precise, fit.point, penalty, tolerance, None)
-            more.iterations += fit.iterations
-            fit = more
         fit.strength, fit.trend = strength, fit.point - origin
-        return fit
+        short = fit.objective - fit.bound > tolerance * fit.objective
+        return self.refine(fit, tolerance) if short and self._features.dtype != torch.float64 else fit
+
+    def refine(self, fit: Fit, tolerance: float) -> Fit:
+        """A float32 fit that goes on in float64."""
+        more = self._descend(self._precise, fit.point, self.penalty(fit.strength), tolerance, None)
+        trend = more.point - fit.point if fit.trend is None else fit.trend + (more.point - fit.point)
+        iterations = fit.iterations + more.iterations
+        return replace(more, strength=fit.strength, trend=trend, seen=None, iterations=iterations)
+
+    @cached_property
+    def _precise(self) -> Tensor:
+        return self._make_precise()
 
     def penalty(self, strength: float) -> float:
         """λ', the factor of ‖W‖²_F / 2."""
@@ -148,32 +165,33 @@ class SoftmaxRegression:
         origin = state.margins
         memory: list[tuple[Tensor, Tensor, float]] = []
         step = None if start is None or start.trend is None else state.follow(start.trend, seen)
-        model = _Model(self._spectrum, state.probabilities, penalty, features.dtype)
+        model = ModelHessian(self._spectrum, state.probabilities, penalty, features.dtype)
         pairs = [*(start.pairs if start is not None else ()), *([step] if step is not None else [])]
         for move, change in pairs:
             move, change = move.to(features.dtype), change.to(features.dtype)
             _remember(memory, move, _with_penalty(change, move, penalty))
-        bound, lowest, since = -float("inf"), float("inf"), 0
-        iterations = 0
-        while iterations < self.max_iterations:
-            # Away from the best bias the bound does not hold: there it only says when settling the bias is worth its cost.
-            if state.objective - state.lower_bound() <= tolerance * state.objective and state.settle_bias():
-                bound = max(bound, state.lower_bound())
-                if state.objective - bound <= tolerance * state.objective:
-                    break
-            # Progress is judged by the objective: bounds rise and fall on the way, and one good moment says nothing.
-            since = 0 if state.objective < lowest - 0.01 * tolerance * abs(state.objective) else since + 1
-            lowest = state.objective if since == 0 else lowest
-            if since > _PATIENCE or not self._step(state, model, memory):
+        watch = _Watch(tolerance)
+        iterations, small = 0, point.numel() <= _DENSE
+        most = min(self.max_iterations, _SLOW) if small else self.max_iterations
+        while iterations < most and not watch.certified(state) and not watch.stuck(state, _PATIENCE):
+            if not self._step(state, model, memory):
                 break
             iterations += 1
-        if state.objective - bound > tolerance * state.objective and state.settle_bias():
-            bound = max(bound, state.lower_bound())
+        if small and features.dtype == torch.float64:
+            watch = _Watch(tolerance, watch.bound)
+            while iterations < self.max_iterations and not watch.certified(state) and not watch.stuck(state, 5):
+                move = newton_move(state.gradient, features, state.probabilities, penalty, self._weights)
+                slope = _dot(move, state.gradient)
+                if not slope < 0.0 or not state.move(move, slope):
+                    break
+                iterations += 1
+        watch.certified(state, last=True)
         kept = tuple((move, _with_penalty(change, move, -penalty)) for move, change, _ in memory[-_CARRIED:])
         seen = _Seen(features, state.margins, state.loss, state.loss_gradient, state.margins - origin)
-        return Fit(state.point, penalty, state.objective, bound, iterations, pairs=kept, seen=seen)
+        unit = torch.finfo(features.dtype).eps
+        return Fit(state.point, penalty, state.objective, watch.bound, iterations, None, kept, seen, unit)
 
-    def _step(self, state: _State, model: _Model, memory: list[tuple[Tensor, Tensor, float]]) -> bool:
+    def _step(self, state: _State, model: ModelHessian, memory: list[tuple[Tensor, Tensor, float]]) -> bool:
         """One L-BFGS step; False when no step lowers the objective any more."""
         gradient = state.gradient.to(model.dtype)
         direction = _two_loop(gradient, memory, model)
@@ -191,25 +209,35 @@ class SoftmaxRegression:
         return True
 
 
-class _Model:
-    """The model Hessian H: c G + λ' I for each class's weights, c for its bias."""
+class _Watch:
+    """When a descent is at its end: certified, or no longer going anywhere."""
 
-    def __init__(
-        self, spectrum: tuple[Tensor, Tensor, float], probabilities: Tensor, penalty: float, dtype: torch.dtype
-    ) -> None:
-        values, vectors, rest = spectrum
-        self.dtype = dtype
-        spread = max(float((1.0 - probabilities.square().sum(0)).mean()) / len(probabilities), 1e-9)
-        self.vectors, self.rest, self.bias = vectors.to(dtype), spread * rest + penalty, spread
-        self.inverse_excess = (1.0 / (spread * values + penalty) - 1.0 / self.rest).to(dtype)
+    def __init__(self, tolerance: float, bound: float = -float("inf")) -> None:
+        self.tolerance, self.bound = tolerance, bound
+        self.lowest, self.since = float("inf"), 0
 
-    def solve(self, vector: Tensor) -> Tensor:
-        """H⁻¹ times a gradient of shape ``(K, D + 1)``: the move that the model takes for Newton's."""
-        weight = vector[:, :-1]
-        move = vector / self.rest
-        move[:, :-1] += ((weight @ self.vectors) * self.inverse_excess) @ self.vectors.T
-        move[:, -1] = vector[:, -1] / self.bias
-        return move
+    def certified(self, state: _State, *, last: bool = False) -> bool:
+        """Whether the best bound lies within the tolerance.
+
+        Away from the best bias the bound does not hold: there it only says when settling the bias is worth its cost.
+        """
+        margin = self.tolerance * state.objective
+        if state.objective - self.bound <= margin:
+            return True
+        if (last or state.objective - state.lower_bound() <= margin) and state.settle_bias():
+            self.bound = max(self.bound, state.lower_bound())
+        return state.objective - self.bound <= self.tolerance * state.objective
+
+    def stuck(self, state: _State, patience: int) -> bool:
+        """Whether the objective has not fallen for longer than the patience.
+
+        Progress is judged by the objective: bounds rise and fall on the way, and one good moment says nothing.
+        """
+        self.since = (
+            0 if state.objective < self.lowest - 0.01 * self.tolerance * abs(state.objective) else self.since + 1
+        )
+        self.lowest = state.objective if self.since == 0 else self.lowest
+        return self.since > patience
 
 
 class _State:
@@ -356,7 +384,7 @@ def _inside(length: float, low: float, high: float) -> float:
     return length if low + margin <= length <= high - margin else 0.5 * (low + high)
 
 
-def _two_loop(gradient: Tensor, memory: list[tuple[Tensor, Tensor, float]], model: _Model) -> Tensor:
+def _two_loop(gradient: Tensor, memory: list[tuple[Tensor, Tensor, float]], model: ModelHessian) -> Tensor:
     """The L-BFGS inverse Hessian times ``gradient`` (Nocedal and Wright 2006, algorithm 7.4), begun with the model's."""
     direction, taken = gradient.clone(), []
     for move, change, curvature in reversed(memory):
@@ -370,20 +398,3 @@ def _two_loop(gradient: Tensor, memory: list[tuple[Tensor, Tensor, float]], mode
     for (move, change, curvature), share in zip(memory, reversed(taken), strict=True):
         direction.add_(move, alpha=share - float((change * direction).sum()) / curvature)
     return direction
-
-
-def _spectrum(features: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Largest eigenvalues of the Gram matrix over N, their vectors ``(D, R)``, and one value for all the others."""
-    count, dim = features.shape
-    if dim <= 2 * _RANK:
-        exact = features.double()
-        values, basis = torch.linalg.eigh(exact.T @ exact / count)
-        return values.clamp_min(0.0), basis, 0.0
-    # Drawn on the CPU from a fixed seed, so that a fit is a function of its data.
-    draw = torch.randn(dim, _RANK + 8, generator=torch.Generator().manual_seed(0)).to(features)
-    sample = torch.linalg.qr(features.T @ (features @ draw))[0]
-    for _ in range(_POWERS):
-        sample = torch.linalg.qr(features.T @ (features @ sample))[0]
-    image = (features @ sample).double()
-    values, turn = torch.linalg.eigh(image.T @ image / count)
-    return values[8:], (sample.double() @ turn)[:, 8:], float(values[8])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
-__all__ = ["standardise"]
+__all__ = ["full_precision", "standardise"]
 
 _ROWS = 4096
 
@@ -43,3 +46,17 @@ def _moments64(features: Tensor) -> tuple[Tensor, Tensor]:
     mean = sum((rows.double().sum(0) for rows in chunks), start=features.new_zeros((), dtype=torch.float64)) / count
     squares = sum(((rows.double() - mean).square().sum(0) for rows in chunks), start=torch.zeros_like(mean))
     return mean, (squares / count).sqrt()
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """No autocast, no gradients, and on CUDA no TF32: three digits would not carry the certificate."""
+    allowed = torch.backends.cuda.matmul.allow_tf32 if device.type == "cuda" else False
+    with torch.autocast(device.type, enabled=False), torch.no_grad():
+        if allowed:
+            torch.backends.cuda.matmul.allow_tf32 = False
+        try:
+            yield
+        finally:
+            if allowed:
+                torch.backends.cuda.matmul.allow_tf32 = True
