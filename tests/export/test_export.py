@@ -177,6 +177,23 @@ def test_a_file_that_stands_there_is_not_replaced_unasked(run, tmp_path):
     export_run(run, ExportSettings(to="torchscript", images=2), out=tmp_path / "model.pt", overwrite=True)
 
 
+def test_a_folder_in_the_place_of_the_file_and_a_missing_package_are_refused(run, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match=r"a folder stands where the file should be.*name a file"):
+        export_run(run, ExportSettings(images=2), out=tmp_path, overwrite=True)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(SetupError, match=r"onnxscript is not installed.*nctransfer\[onnx\]"):
+        export_run(run, ExportSettings(images=2), out=tmp_path / "new" / "model.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_says_on_how_many_held_out_images_the_method_was_chosen(tuned, tmp_path):
+    run = tuned("deep")
+    row = nctransfer.load_run(run).best
+    export_run(run, ExportSettings(to="torchscript", images=2), out=tmp_path / "model.pt")
+    said = f"Held out: {row.out_of_fold_accuracy:.1%} of 60 training and validation images"
+    assert said in (tmp_path / "MODEL_CARD.md").read_text()
+
+
 class Moody(torch.nn.Module):
     """A network that takes one of two ways by the brightness of the images, or by a number of its own."""
 

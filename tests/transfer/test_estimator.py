@@ -1,5 +1,6 @@
 """The scikit-learn estimator: what it owes scikit-learn, images of every kind, and a way to disk without pickle."""
 
+import copy
 import inspect
 import json
 
@@ -160,6 +161,16 @@ def test_saved_and_loaded_it_is_the_same_estimator_without_pickle(data, fitted, 
         ImageClassifier.load(folder)
     with pytest.raises(CheckpointError, match="no estimator stands here"):
         ImageClassifier.load(tmp_path / "nowhere")
+
+
+def test_parameters_of_a_grid_search_are_saved_and_others_are_refused(fitted, tmp_path):
+    found = copy.copy(fitted).set_params(validation_fraction=np.float64(0.25), random_state=np.int64(3))
+    again = ImageClassifier.load(found.save(tmp_path / "model"))
+    assert again.get_params() == found.get_params()
+    assert type(again.random_state) is int
+    with pytest.raises(UsageError, match=r"cannot be written as JSON.*object at"):
+        copy.copy(fitted).set_params(settings={"tracker": object()}).save(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_predict_of_the_command_line_gives_the_same(data, fitted, tmp_path, capsys):

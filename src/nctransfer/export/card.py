@@ -97,10 +97,14 @@ def _accuracy(record: Result, row: MethodRow) -> list[str]:
         ]
     else:
         tested = [f"- Test: {plain}; balanced accuracy {even}{f1}"]
-    return [
-        *tested,
-        f"- Validation: {row.val_accuracy:.1%} of {record.splits.validation} images; method, block and rate were chosen on them",
-    ]
+    images = record.splits.validation
+    held = f"- Validation: {row.val_accuracy:.1%} of {images} images; method, block and rate were chosen on them"
+    if row.out_of_fold_accuracy is not None:
+        held = (
+            f"- Held out: {row.out_of_fold_accuracy:.1%} of {row.out_of_fold_images} training and validation images, each by "
+            "a fit that did not see it; the method was chosen on them"
+        )
+    return [*tested, held]
 
 
 def _ends(interval: tuple[float, float] | None) -> str:

@@ -260,6 +260,10 @@ def _steps(preprocess: Preprocess) -> str:
     Example:
         >>> _steps(Preprocess(size=224, crop_pct=0.875))
         'resize the shorter side to 256 pixels (bicubic), cut the centre of 224 × 224'
+        >>> _steps(Preprocess(size=64, fit="squish"))
+        'resize both sides to 64 pixels (bicubic), cut the centre of 64 × 64'
+        >>> _steps(Preprocess(size=64, fit="pad"))
+        'resize the longer side to 64 pixels (bicubic), fill up to a square with the mean colour, cut the centre of 64 × 64'
     """
     side, way = int(preprocess.size / preprocess.crop_pct), preprocess.interpolation
     centre = f"cut the centre of {preprocess.size} × {preprocess.size}"

@@ -196,18 +196,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         """Write the fitted estimator to a folder: safetensors and JSON, no pickle.
 
         Raises:
-            UsageError: a class is neither text nor a number.
+            UsageError: a class or a parameter is neither text nor a number; nothing is written.
         """
         check_is_fitted(self, "model_")
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         parameters = self.get_params(deep=False)
         if isinstance(self.model, nn.Module):
             parameters["model"] = None
         facts = {
-            "parameters": {
-                name: str(value) if isinstance(value, Path) else value for name, value in parameters.items()
-            },
+            "parameters": parameters,
             "classes": self.classes_.tolist(),
             "dtype": self.classes_.dtype.str,
             "method": self.method_,
@@ -215,11 +212,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             "validation_accuracy": self.validation_accuracy_,
         }
         try:
-            text = json.dumps(facts, indent=1)
+            text = json.dumps(facts, indent=1, default=_plain)
         except TypeError as error:
             raise UsageError(
                 f"the estimator cannot be written as JSON: {error}", where="ImageClassifier.save"
             ) from error
+        folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / _WEIGHTS, self.model_.state_dict(), self._manifest)
         (folder / _PARAMETERS).write_text(text, encoding="utf-8")
         return folder
@@ -285,6 +283,15 @@ def _bundle(
         check=False,
     )
     return dataclasses.replace(bundle, test=bundle.validation)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as JSON has it: a path as text, a number of NumPy, such as a grid search gives, as one of Python."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is neither text nor a number")
 
 
 def _given(values: Any) -> Any:
