@@ -37,7 +37,7 @@ def drawn_name(text: str) -> str:
 
 
 def words_of(text: str) -> str:
-    """What a diagram says, for readers who do not see it: the labels of its nodes in order."""
+    """The words of a diagram, for readers who do not see it: the labels of its nodes in order."""
     labels = re.findall(r"[\[(]+([^\[\]()\"]+|\"[^\"]+\")[\])]+", text)
     plain = [re.sub(r"<[^>]+>", " ", label.strip('"')).strip() for label in labels]
     return "Diagram: " + ", ".join(dict.fromkeys(re.sub(r"\s+", " ", label) for label in plain if label))

@@ -1,4 +1,4 @@
-"""The diagrams show the units that the code has; the page in docs says what the committed cells give."""
+"""The diagrams show the blocks that the code has; the page in docs says what the committed cells give."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGES = {"mini": "studies.md", "pilot": "studies-pilot.md"}
 PILOT = RESULTS / "pilot"
 
 
-def test_figure_8_marks_the_units():
+def test_figure_8_marks_the_blocks():
     text = (DOCS / "diagrams.md").read_text(encoding="utf-8").split("## Figure 8")[1]
     network = load_network("resnet18", weights="random")
     assert re.findall(r"\(\((layer\d\.\d)\)\)", text) == list(network.units)

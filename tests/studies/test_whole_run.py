@@ -19,7 +19,7 @@ from nctransfer.studies.store import Store
 
 SMOKE_FIGURE5 = cells_of(get_studies(["figure5"]), SMOKE, [0])
 UNDEFINED_SO_SMALL = (
-    "middle unit",  # needs three units
+    "middle block",  # needs three blocks
     "goes with accuracy",  # the calibrated NC1 may be refused
     "goes with better accuracy",  # a hundred test images may give all models the same accuracy
     "the better the accuracy",
@@ -28,7 +28,7 @@ UNDEFINED_SO_SMALL = (
     "falls over the more diverse half",
     "rises over the less diverse half",
     "a threshold and falls beyond",
-    "is largest at shallow units",
+    "is largest at shallow blocks",
     "Over networks",  # needs three networks
     "than NC1, calibrated",  # may be refused
 )

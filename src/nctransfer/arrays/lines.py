@@ -11,7 +11,7 @@ __all__ = ["Line", "line_through"]
 
 
 class Line(NamedTuple):
-    """y = slope · x + intercept, and the share R² of y's variance that it explains, in [0, 1]."""
+    """y = slope · x + intercept, and the fraction R² of y's variance that it explains, in [0, 1]."""
 
     slope: float
     intercept: float

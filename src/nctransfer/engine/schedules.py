@@ -102,7 +102,7 @@ def sgdr(
 
 
 def cosine_factor(step: int, total: int, warmup: float) -> float:
-    """Share of the peak learning rate at ``step`` of ``total``: linear warm-up, then half a cosine down to 0.
+    """Fraction of the peak learning rate at ``step`` of ``total``: linear warm-up, then half a cosine down to 0.
 
     Example:
         >>> [round(cosine_factor(step, 10, 0.2), 2) for step in (0, 1, 2, 6, 10)]

@@ -54,7 +54,7 @@ def self_duality(features: Any, labels: Any = None, *, weight: Any, num_classes:
 def ncc_agreement(
     features: Any, labels: Any = None, *, weight: Any, bias: Any = None, num_classes: int | None = None
 ) -> float:
-    """NC4, the share of samples on which argmax(W h + b) is also the class whose mean is nearest.
+    """NC4, the fraction of samples on which argmax(W h + b) is also the class whose mean is nearest.
 
     Range [0, 1]; larger is more collapsed. Ties go to the smaller class number. Unchanged by a common rotation and a
     common positive scale of weight and bias.
@@ -227,7 +227,7 @@ register(
         (
             Number(
                 "ncc_agreement",
-                "share of samples on which classifier and nearest class mean agree",
+                "fraction of samples on which classifier and nearest class mean agree",
                 ((0.5, "they differ"), (0.95, "they often agree"), (float("inf"), "they agree")),
             ),
         ),

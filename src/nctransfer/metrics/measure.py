@@ -42,7 +42,7 @@ class Collapse:
         etf_angle_error: Mean abs(cos + 1/(K−1)), 0 at an ETF.
         etf_error: Distance of the normalised Gram matrix from an ETF's, 0 at one.
         self_duality: Distance between classifier and class means, 0 when they agree.
-        ncc_agreement: Share of samples on which classifier and nearest class mean agree.
+        ncc_agreement: Fraction of samples on which classifier and nearest class mean agree.
         vci: Variability collapse index, [0, 1], larger is less collapsed.
         class_separation: R² of unit-length features, [0, 1], larger is more collapsed.
         rank_between: Rank of the between-class covariance, at most K−1.

@@ -365,7 +365,7 @@ register(
         (
             Number(
                 "vci",
-                "share of the class directions that spread blurs, 0 when collapsed",
+                "fraction of the class directions that spread blurs, 0 when collapsed",
                 ((0.1, "strongly collapsed"), (0.5, "partly collapsed"), (float("inf"), "little collapsed")),
                 without_structure,
             ),
@@ -382,7 +382,7 @@ register(
         (
             Number(
                 "class_separation",
-                "share of cosine distance that lies between classes, 1 when collapsed",
+                "fraction of cosine distance that lies between classes, 1 when collapsed",
                 ((0.2, "little separated"), (0.6, "separated"), (float("inf"), "strongly separated")),
                 without_structure,
                 "Class separation",

@@ -57,7 +57,7 @@ def accuracy_interval(correct: int, total: int, level: float = 0.95) -> tuple[fl
 
 
 def balanced_accuracy(predictions: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
-    """Mean over the classes in ``labels`` of the share of their rows predicted right; in [0, 1], larger is better.
+    """Mean over the classes in ``labels`` of the fraction of their rows predicted right; in [0, 1], larger is better.
 
     Args:
         predictions: Predicted classes, integers of shape ``(N,)``.

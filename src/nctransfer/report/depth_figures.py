@@ -162,7 +162,7 @@ def _is_wide(nc1: Values) -> bool:
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line through points: slope, intercept, share of variance explained, number of points; over log10 x or x."""
+    """A straight line through points: slope, intercept, fraction of variance explained, number of points; over log10 x or x."""
 
     slope: float
     intercept: float

@@ -62,7 +62,7 @@ def frontier_section(record: Result) -> Section:
 
 
 def _chosen_on(record: Result) -> str:
-    """What the choice went by, where a point of the frontier lies above what was handed over."""
+    """The ground of the choice, where a point of the frontier lies above what was handed over."""
     best = best_method(record)
     row = record.methods[best] if best is not None else None
     top = frontier_of(record.tried)[-1].accuracy or 0.0

@@ -167,7 +167,7 @@ def _table(listed: dict[str, MethodRow], best: str | None, lead: Lead) -> Table:
         )
     place = next((index for index, key in enumerate(listed) if key == best), None)
     bracketed = [f"the 95\u00a0% interval of the {lead.phrase}"] * any(map(lead.interval, listed.values()))
-    bracketed += ["the share of all parameters"] * any(row.total_parameters for row in listed.values())
+    bracketed += ["the fraction of all parameters"] * any(row.total_parameters for row in listed.values())
     lines = [f"In brackets: {join(bracketed)}."] if bracketed else []
     lines.append("Time: the final training. Per step and peak memory: one training step in a process of its own.")
     title = "What each method reaches and costs"

@@ -45,7 +45,7 @@ def mistakes_section(source: Source, record: Result) -> Section:
 
 def _matrix(matrix: np.ndarray, names: list[str]) -> Block:
     num_classes = len(matrix)
-    text = "Confusion matrix of the test images: rows are the true class; darker is a larger share of the row."
+    text = "Confusion matrix of the test images: rows are the true class; darker is a larger fraction of the row."
     figure = Figure(
         confusion(matrix, names), text, f"Confusion matrix of {num_classes} classes; the pairs stand beside it."
     )
@@ -64,7 +64,7 @@ def _pairs(matrix: np.ndarray, names: list[str]) -> Table:
         if off[i, j] > 0:
             body.append([_short(names[i]), _short(names[j]), count(off[i, j]), percent(off[i, j] / sums[i])])
     return Table(
-        ["True class", "Taken for", "Images", "Share of the class"],
+        ["True class", "Taken for", "Images", "Fraction of the class"],
         body,
         "The pairs that are confused most",
         frozenset({1}),
@@ -96,7 +96,7 @@ def _classes(matrix: np.ndarray, names: list[str], intervals: Sequence[tuple[flo
     return Table(
         columns,
         body,
-        "Every class, the worst first. Recall: the share of its images that are found, with its interval. "
+        "Every class, the worst first. Recall: the fraction of its images that are found, with its interval. "
         "Precision: how often the model is right when it names the class.",
         frozenset({5}),
         stack=True,

@@ -13,7 +13,7 @@ _STARTED = "environment.json"
 """Written once by each process, when it begins."""
 _MARKED = "config.json"
 _WRITTEN = (_MARKED, "steps.json", "metrics.jsonl", "checkpoints/*")
-"""What a process writes as it goes. Page, exports and predictions are not among them: they may come days later."""
+"""Written by a process as it goes. Page, exports and predictions are not among them: they may come days later."""
 
 
 def spent_before(folder: Path) -> float:

@@ -4,7 +4,7 @@ Two studies that name the same configuration share one cell; a cell is computed 
 
 - ``encoder``: an encoder pre-trained on a source data set (or, with 0 epochs, left untrained);
 - ``transfer``: collapse and linear probes of a frozen network's features on a data set;
-- ``tuning``: a network tuned on a downstream data set by one method at one unit.
+- ``tuning``: a network tuned on a downstream data set by one method at one block.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def tuning(
         data: The data set.
         seed: Of its splits, the order and the initialisation.
         method: By name.
-        unit: The tuned unit.
+        unit: The tuned block.
         image_size: Side of the input in pixels; the network's own where None.
         epochs: Passes over the training images; by their number where None.
         protocol: How it is trained. Without one, as ``tune`` does it, its learning rate chosen by short trials.

@@ -67,7 +67,7 @@ def tuned_backbone(
         backbone: The network, its data sets as the scale names them.
         data: Title of one of them.
         method: By name.
-        unit: The tuned unit.
+        unit: The tuned block.
     """
     network: Cell | str = backbone.network or by_loss(scale.at(seed), seed, scale.network, "ce", 0)
     own = seeded(backbone.data[data], seed)

@@ -1,6 +1,6 @@
 """Figure 11: tuning a layer makes it and all later layers more collapsed on downstream data, a skip connection more so.
 
-Cells: the cross-entropy encoder of Table 1, tuned on a small downstream set by every method at every unit, and the first
+Cells: the cross-entropy encoder of Table 1, tuned on a small downstream set by every method at every block, and the first
 released network of Table 2, whose tunings the two studies share; NC1 of each layer before and after. A.3.3 warns that
 full fine-tuning collapses most and need not transfer best.
 """
@@ -68,7 +68,7 @@ def cells(scale: Scale, seed: int) -> dict[str, Cell]:
 
 
 def _less_data(scale: Scale, seed: int, backbone: Backbone) -> dict[str, Cell]:
-    """Full FT and layer FT of a middle unit on a quarter of the images (A.3.3)."""
+    """Full FT and layer FT of a middle block on a quarter of the images (A.3.3)."""
     title, spec = next(iter(backbone.data.items()))
     if "per_class" not in spec:
         return {}
@@ -103,9 +103,9 @@ def findings(outcome: Outcome) -> Findings:
 
 
 def _collapsing(statement: str, parts: dict[str, list[float | None]], name: str) -> list[Verdict]:
-    """A claim over all units that NC1 is smaller by a factor, with the units as its parts."""
+    """A claim over all blocks that NC1 is smaller by a factor, with the blocks as its parts."""
     made = [decide(said, effect, name, margin=NC1_MARGIN, unit=RATIO) for said, effect in parts.items()]
-    return pooled(statement, made, list(parts.values()), f"{name}, mean over the units", margin=NC1_MARGIN, unit=RATIO)
+    return pooled(statement, made, list(parts.values()), f"{name}, mean over the blocks", margin=NC1_MARGIN, unit=RATIO)
 
 
 def _penultimate(backbone: Backbone, nc1: dict[str, list[Any]], before: list[Any]) -> list[Verdict]:
@@ -135,7 +135,7 @@ def _penultimate(backbone: Backbone, nc1: dict[str, list[Any]], before: list[Any
 
 
 def _following(outcome: Outcome, backbone: Backbone) -> list[Verdict]:
-    """“The block and all following blocks become more collapsed”: from the tuned unit on, layer FT against before."""
+    """“The block and all following blocks become more collapsed”: from the tuned block on, layer FT against before."""
     where = backbone.title
     parts: dict[str, list[float | None]] = {}
     for unit in backbone.units:
@@ -149,11 +149,11 @@ def _following(outcome: Outcome, backbone: Backbone) -> list[Verdict]:
             ratios = log_ratios([old[x] for x in later], [new.get(x) for x in later])
             known = [ratio for ratio in ratios if ratio is not None]
             effects.append(sum(known) / len(known) if known else None)
-        parts[f"{where}, {unit}: layer FT collapses the unit and all that follow"] = effects
+        parts[f"{where}, {unit}: layer FT collapses the block and all that follow"] = effects
     return _collapsing(
-        f"{where}: layer FT collapses the tuned unit and all that follow (A.3.3)",
+        f"{where}: layer FT collapses the tuned block and all that follow (A.3.3)",
         parts,
-        "NC1 before over NC1 after, mean over the layers from the unit on",
+        "NC1 before over NC1 after, mean over the layers from the block on",
     )
 
 
@@ -169,15 +169,15 @@ def _accuracy_claims(
     where = backbone.title
     return [
         correlation(
-            f"{where}: the more collapsed the penultimate features after tuning one unit, the better the accuracy",
+            f"{where}: the more collapsed the penultimate features after tuning one block, the better the accuracy",
             [[(nc1[label][row], accuracy[label][row]) for label in others] for row in rows],
             -1,
             "NC1 and test accuracy",
         ),
         decide(
-            f"{where}: of the units tuned alone, the one that collapses most is the most accurate (section 3.3)",
+            f"{where}: of the blocks tuned alone, the one that collapses most is the most accurate (section 3.3)",
             [_most_collapsed(nc1, accuracy, backbone, row) for row in rows],
-            "accuracy at the most collapsed unit less the mean of the others, layer FT",
+            "accuracy at the most collapsed block less the mean of the others, layer FT",
             margin=POINT,
             unit=POINTS,
         ),
@@ -204,7 +204,7 @@ def _overfitting(outcome: Outcome, backbone: Backbone, accuracy: dict[str, list[
     fewer = [outcome.each(_key(backbone, f"a quarter | {method}"), "test_accuracy") for method in ("layer", "full")]
     return [
         decide(
-            f"{backbone.title}: full FT falls behind layer FT of a middle unit as data get fewer (A.3.3)",
+            f"{backbone.title}: full FT falls behind layer FT of a middle block as data get fewer (A.3.3)",
             gaps(gaps(fewer[0], fewer[1]), gaps(accuracy[f"layer {_middle(backbone)}"], accuracy["full"])),
             "layer FT less full FT on a quarter of the images, less the same on all",
             margin=POINT,
@@ -276,18 +276,18 @@ def _table(
     rows = [
         [label, over_seeds(before), over_seeds(nc1[label]), over_seeds(accuracy[label], percent=True)] for label in nc1
     ]
-    columns = ["Method and unit", "NC1 before", "NC1 after", "Test accuracy (%)"]
+    columns = ["Method and block", "NC1 before", "NC1 after", "Test accuracy (%)"]
     return table(f"{backbone.title}: tuned models.", columns, rows)
 
 
 _SLIGHT = (
-    "Table 1's encoder has seen 1,000 images of 10 classes. On some seeds no epoch of tuning a unit beat the starting"
+    "Table 1's encoder has seen 1,000 images of 10 classes. On some seeds no epoch of tuning a block beat the starting"
     " probe on the 200 validation images, so that the probe was kept: those differences are 0. On one seed validation"
     " chose so small a rate for full FT that it hardly moved."
 )
 _SAME = (
     "EfficientNet-Lite0: layer FT and SCL FT start at the same converged probe and reach nearly the same collapse; "
-    "which of the two ends lower turns on the epoch that is chosen on 120 validation images. At the lowest unit the "
+    "which of the two ends lower turns on the epoch that is chosen on 120 validation images. At the lowest block the "
     "starting probe was kept on one seed. Which method transfers best differs from seed to seed by about the standard"
     " error of that choice."
 )
@@ -298,7 +298,7 @@ CAUSES: dict[str, dict[str, str]] = {"pilot": {"Table 1's encoder": _SLIGHT, "Ef
 STUDY = Study(
     "figure11",
     "Collapse of the layers before and after tuning",
-    "Tuning a unit collapses it and what follows, a skip connection more so; full fine-tuning most, without transferring best.",
+    "Tuning a block collapses it and what follows, a skip connection more so; full fine-tuning most, without transferring best.",
     cells,
     findings,
     ("Figure 11",),

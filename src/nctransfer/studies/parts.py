@@ -43,7 +43,7 @@ def pooled(
     unit: Unit = PLAIN,
     least_mean: float = 0.0,
 ) -> list[Verdict]:
-    """A claim over several parts (units, data sets): the mean of their effects, seed by seed; the parts refer to it.
+    """A claim over several parts (blocks, data sets): the mean of their effects, seed by seed; the parts refer to it.
 
     Args:
         statement: The claim over all parts.

@@ -20,7 +20,7 @@ class Backbone:
         title: As the page calls it.
         image_size: Side of the input in pixels; for the encoder that the scale pre-trains, its own.
         data: Downstream data sets by title.
-        units: Units to tune.
+        units: Blocks to tune.
         paper: Its column in the paper's tables.
         protocol: How it is tuned, by name; where empty, as ``tune`` does it, each rate chosen by short trials.
         epochs: Passes of every tuning; the scale's where None.
@@ -80,13 +80,13 @@ class Scale:
         vit_size: Side of the input of Figure 6.
         layered: Figure 9's further runs by title: data set and settings.
         tuned: The downstream set of Figure 11, small.
-        tuned_units: Its units.
+        tuned_units: Its blocks.
         backbones: Those of Table 2.
         tuning_epochs: Passes of every tuning; by the number of images where None.
         images_per_second: About how many images a second are trained on, for the estimate of cost.
         rates: The same by network and image size, ``"cifar_resnet20 16"``, where it was measured.
         basis: What the rates were measured on.
-        skip: What the ablation of the skip connection tunes: one unit of one network on one set; None for no ablation.
+        skip: What the ablation of the skip connection tunes: one block of one network on one set; None for no ablation.
         skip_size: The other image size of the ablation.
         zoo: Released networks whose layers are measured; None for none.
         check_size: Image size at which Table 1 is run once more, on the first seed, to see whether its orderings depend on it.

@@ -1,6 +1,6 @@
 """Which part of a protocol makes the skip connection work: an ablation of SCL less layer FT. Beyond the paper's tables.
 
-Cells: layer FT and SCL FT of one unit of a released network under the protocol ``paper`` and with one thing of it changed (the
+Cells: layer FT and SCL FT of one block of a released network under the protocol ``paper`` and with one thing of it changed (the
 start of the classifier, the scale at which the skip starts, the optimiser, BatchNorm, the image size), and under ``practical``;
 the linear probe and full FT beside them. An arm that keeps the optimiser keeps the learning rate that was chosen for ``paper``.
 """
@@ -204,7 +204,7 @@ def _ablation(
     ]
     backbone = _backbone(outcome.scale)
     return table(
-        f"{backbone.title} at {backbone.image_size} pixels on {next(iter(backbone.data))}, unit {backbone.units[0]}: what each "
+        f"{backbone.title} at {backbone.image_size} pixels on {next(iter(backbone.data))}, block {backbone.units[0]}: what each "
         "choice does to SCL FT against layer FT.",
         columns,
         rows,
@@ -226,7 +226,7 @@ def _plot(outcome: Outcome, labels: list[str], gain: dict[str, list[float | None
 
 
 def _small_table(outcome: Outcome) -> dict[str, Any]:
-    """Table 2 in small: one unit, one data set."""
+    """Table 2 in small: one block, one data set."""
     rows = []
     for title, label in (
         ("Linear probe", "linear"),

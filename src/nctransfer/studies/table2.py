@@ -1,7 +1,7 @@
 """Table 2, with Tables 3, 4 and 5: linear probe, layer FT, SCL FT and full FT of pretrained networks.
 
-Cells: every method at every unit, for each backbone and downstream set. The unit of the headline row is chosen on validation;
-the paper's own maximum over units, which looks at the test images, is shown too.
+Cells: every method at every block, for each backbone and downstream set. The block of the headline row is chosen on validation;
+the paper's own maximum over blocks, which looks at the test images, is shown too.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PAPER_UNITS: dict[tuple[str, str], dict[str, tuple[float, float]]] = {
 
 SLIPS = ("Table 2 prints 93.02 % for full FT of ViT-B on PET, Table 5 prints 93.01 %.",)
 LOW = (
-    "In Table 4 layer FT of a shallow unit of ResNet50 ends below the linear probe in three of four cells (38.65 % and 6.98 % at "
-    "block 1, 25.02 % at block 4): tuning a unit far below the classifier, with nothing else that learns, can destroy what the "
-    "frozen layers above expect."
+    "In Table 4 layer FT of a shallow block of ResNet50 ends below the linear probe in three of four cells (38.65 % and 6.98 % "
+    "at block 1, 25.02 % at block 4): tuning a block far below the classifier, with nothing else that learns, can destroy what "
+    "the frozen layers above expect."
 )
 TITLES = {name: METHODS[name].short for name in ("linear", "layer", "scl", "full")}
 
@@ -76,7 +76,7 @@ def findings(outcome: Outcome) -> Findings:
 
 
 def _rows(outcome: Outcome, backbone: Backbone, data: str, method: str) -> dict[str, list[Any]]:
-    """Test accuracy of each seed with the unit chosen on validation, and the maximum over units on the test images."""
+    """Test accuracy of each seed with the block chosen on validation, and the maximum over blocks on the test images."""
     units: list[str | None] = [None] if method in ("linear", "full") else list(backbone.units)
     chosen: list[float | None] = []
     most: list[float | None] = []
@@ -109,10 +109,10 @@ def _table(outcome: Outcome, backbone: Backbone, data: str, rows: dict[str, dict
         )
     columns = [
         "Method",
-        f"Paper's {backbone.paper} (maximum over units)" if paper else "Paper",
-        "Ours, unit chosen on validation",
-        "Ours, maximum over units on test",
-        "Unit chosen",
+        f"Paper's {backbone.paper} (maximum over blocks)" if paper else "Paper",
+        "Ours, block chosen on validation",
+        "Ours, maximum over blocks on test",
+        "Block chosen",
     ]
     size = next(
         (value["num_train"] for seed in outcome.values.values() for value in seed.values() if "num_train" in value),
@@ -147,7 +147,7 @@ def _efficiency(outcome: Outcome, backbone: Backbone, data: str) -> dict[str, An
                     over_seeds(memory),
                 ]
             )
-    columns = ["Method and unit", "Tuned parameters", "of all (%)", "Time of a step (ms)", "Peak memory (MiB, GPU)"]
+    columns = ["Method and block", "Tuned parameters", "of all (%)", "Time of a step (ms)", "Peak memory (MiB, GPU)"]
     return table(f"{backbone.title} on {data}: what tuning costs.", columns, body)
 
 
@@ -195,15 +195,15 @@ def _units(outcome: Outcome, backbone: Backbone, data: str) -> list[dict[str, An
     published = PAPER_UNITS.get((backbone.paper, data.split(",")[0]))
     panels = [
         plot(
-            f"{backbone.title} on {data}: test accuracy by tuned unit; the level lines are the linear probe and full FT.",
-            "Lines of test accuracy over tuned units for layer FT and SCL FT.",
-            axis("tuned unit", names=backbone.units),
+            f"{backbone.title} on {data}: test accuracy by tuned block; the level lines are the linear probe and full FT.",
+            "Lines of test accuracy over tuned blocks for layer FT and SCL FT.",
+            axis("tuned block", names=backbone.units),
             axis("test accuracy (%)", percent=True),
             drawn,
         ),
         table(
-            f"{backbone.title} on {data}, unit by unit (ours).",
-            ["Unit", "Layer FT (%)", "SCL FT (%)", "NC1 after layer FT", "NC1 after SCL FT"],
+            f"{backbone.title} on {data}, block by block (ours).",
+            ["Block", "Layer FT (%)", "SCL FT (%)", "NC1 after layer FT", "NC1 after SCL FT"],
             rows,
         ),
     ]
@@ -213,8 +213,8 @@ def _units(outcome: Outcome, backbone: Backbone, data: str) -> list[dict[str, An
         ]
         panels.append(
             table(
-                f"The paper's {backbone.paper} on {data.split(',')[0]}, unit by unit.",
-                ["Unit", "Layer FT (%)", "SCL FT (%)"],
+                f"The paper's {backbone.paper} on {data.split(',')[0]}, block by block.",
+                ["Block", "Layer FT (%)", "SCL FT (%)"],
                 body,
             )
         )
@@ -228,8 +228,8 @@ _FEW = (
     "the protocol apart. That full FT is well ahead on 20 classes of CIFAR-100 is not explained by this."
 )
 _SLIGHT = (
-    "ResNet-20 of 10 classes: the encoder has seen 1,000 images, and its units hold 5,000 to 60,000 weights. On one "
-    "seed no epoch of tuning a unit beat the starting probe on the 200 validation images, so that the probe was kept "
+    "ResNet-20 of 10 classes: the encoder has seen 1,000 images, and its blocks hold 5,000 to 60,000 weights. On one "
+    "seed no epoch of tuning a block beat the starting probe on the 200 validation images, so that the probe was kept "
     "and nothing differs; on another, validation chose so small a rate for full FT that it hardly moved."
 )
 
@@ -241,7 +241,7 @@ CAUSES: dict[str, dict[str, str]] = {
 STUDY = Study(
     "table2",
     "Linear probe, layer FT, SCL FT and full FT",
-    "Tuning one unit beats the linear probe, a skip connection improves on it, and the result rivals full fine-tuning.",
+    "Tuning one block beats the linear probe, a skip connection improves on it, and the result rivals full fine-tuning.",
     cells,
     findings,
     ("Table 2", "Table 3", "Table 4", "Table 5"),

@@ -1,4 +1,4 @@
-"""The claims of Tables 2 to 5: each over all columns (a backbone on a data set), with its columns or units as parts."""
+"""The claims of Tables 2 to 5: each over all columns (a backbone on a data set), with its columns or blocks as parts."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ PAPER: dict[tuple[str, str], dict[str, float]] = {
     ("ViT-B", "DTD"): {"linear": 73.88, "layer": 77.13, "scl": 77.34, "full": 76.49},
     ("ViT-B", "PET"): {"linear": 92.23, "layer": 93.02, "scl": 93.19, "full": 93.02},
 }
-"""Table 2: test accuracy in per cent, the maximum over units for layer and SCL FT."""
+"""Table 2: test accuracy in per cent, the maximum over blocks for layer and SCL FT."""
 
 Chosen = Mapping[str, list[Any]]
 Columns = Mapping[tuple[str, str], tuple[Backbone, Chosen]]
-"""By backbone and data set: for each method its test accuracy on every seed, with the unit chosen on validation."""
+"""By backbone and data set: for each method its test accuracy on every seed, with the block chosen on validation."""
 
 
 def table2_claims(outcome: Outcome, columns: Columns) -> list[Verdict]:
     """Every claim; X of a column is half of the paper's effect there, at most 2 points."""
     return [
         *_gain(columns, "layer", "linear", "Layer FT beats the linear probe"),
-        *_gain(columns, "scl", "layer", "SCL FT beats layer FT, its unit chosen on validation"),
+        *_gain(columns, "scl", "layer", "SCL FT beats layer FT, its block chosen on validation"),
         *_by_unit(outcome, columns),
         *_rivals_full(columns),
         *_middle(outcome, columns),
@@ -70,7 +70,7 @@ def _each(outcome: Outcome, backbone: Backbone, data: str, method: str) -> dict[
 
 
 def _by_unit(outcome: Outcome, columns: Columns) -> list[Verdict]:
-    """Tables 3 to 5: SCL FT over layer FT at one and the same unit, and where the gain is largest."""
+    """Tables 3 to 5: SCL FT over layer FT at one and the same block, and where the gain is largest."""
     parts, gains, shallower = [], [], []
     for (title, data), (backbone, _) in columns.items():
         layer, scl = (_each(outcome, backbone, data, method) for method in ("layer", "scl"))
@@ -85,17 +85,17 @@ def _by_unit(outcome: Outcome, columns: Columns) -> list[Verdict]:
             shallower.append(gaps(averaged(own[:half]), averaged(own[-half:])))
     return [
         *pooled(
-            "SCL FT beats layer FT at the same unit, over all units (23 of the paper's 28 pairs)",
+            "SCL FT beats layer FT at the same block, over all blocks (23 of the paper's 28 pairs)",
             parts,
             gains,
-            "difference in test accuracy, mean over units and columns",
+            "difference in test accuracy, mean over blocks and columns",
             margin=POINT,
             unit=POINTS,
         ),
         decide(
-            "The gain of the skip connection is largest at shallow units (Tables 3 and 4)",
+            "The gain of the skip connection is largest at shallow blocks (Tables 3 and 4)",
             averaged(shallower) if shallower else [],
-            "gain at the shallower half of the units less that at the deeper half, mean over the columns",
+            "gain at the shallower half of the blocks less that at the deeper half, mean over the columns",
             margin=POINT,
             unit=POINTS,
         ),
@@ -129,7 +129,7 @@ def _rivals_full(columns: Columns) -> list[Verdict]:
 
 
 def _middle(outcome: Outcome, columns: Columns) -> list[Verdict]:
-    """“Nearly always”: over columns and both methods, the inner units against the first and the last."""
+    """“Nearly always”: over columns and both methods, the inner blocks against the first and the last."""
     parts, effects = [], []
     for (title, data), (backbone, _) in columns.items():
         if len(backbone.units) < 3:
@@ -142,9 +142,9 @@ def _middle(outcome: Outcome, columns: Columns) -> list[Verdict]:
         effects.append(own)
         parts.append(
             decide(
-                f"{title} on {data}: middle units are better than the first and the last (A.3.3)",
+                f"{title} on {data}: middle blocks are better than the first and the last (A.3.3)",
                 own,
-                "mean over the middle units less mean over the ends, both methods",
+                "mean over the middle blocks less mean over the ends, both methods",
                 margin=POINT,
                 unit=POINTS,
             )
@@ -152,10 +152,10 @@ def _middle(outcome: Outcome, columns: Columns) -> list[Verdict]:
     if not parts:
         return []
     return pooled(
-        "Middle units nearly always transfer best (A.3.3)",
+        "Middle blocks nearly always transfer best (A.3.3)",
         parts,
         effects,
-        "mean over the middle units less mean over the ends, both methods and all columns",
+        "mean over the middle blocks less mean over the ends, both methods and all columns",
         margin=POINT,
         unit=POINTS,
     )

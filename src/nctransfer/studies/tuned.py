@@ -89,5 +89,5 @@ def _mechanism(bench: Workbench, model: TunedNetwork) -> dict[str, Any]:
     if model.skip is None:
         return split_mechanism(model, bench.inputs.loader("validation"), bench.runtime)
     kept = bench.inputs.cached(model, "validation")
-    assert kept is not None, "a unit that is tuned alone can be cut at"
+    assert kept is not None, "a block that is tuned alone can be cut at"
     return model_mechanism(model, kept, bench.inputs.labels("validation"))

@@ -97,7 +97,7 @@ class Verdict:
         mean: Of the effects; None without any.
         interval: 95 % interval of the mean; None for fewer than two seeds.
         margin: X: smaller effects are none. In the unit of the effects.
-        part_of: The statement of the claim that this one is a part of (a unit, a data set); None where it stands alone.
+        part_of: The statement of the claim that this one is a part of (a block, a data set); None where it stands alone.
             Parts share their cells with the whole and are not counted beside it.
         rule: ``difference`` claims an effect; ``at least`` that a quantity exceeds a bound; ``alike`` that there is no effect;
             ``no worse`` that it is above −X; ``both`` several at once.

@@ -92,7 +92,7 @@ def robust_accuracy(
     restarts: int = 2,
     seed: int = 0,
 ) -> float:
-    """Share of images whose class stays right under every one of several PGD attacks on the cross-entropy.
+    """Fraction of images whose class stays right under every one of several PGD attacks on the cross-entropy.
 
     Args:
         model: Maps images in [0, 1] to logits.

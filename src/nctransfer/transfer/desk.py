@@ -80,7 +80,7 @@ class Desk:
         return self.path / "checkpoints"
 
     def cost(self, seconds: float, features: str | None) -> Cost:
-        """What the run cost, ``seconds`` of it in this process."""
+        """The cost of the run, ``seconds`` of it in this process."""
         return (
             Cost(seconds=seconds, features=features) if self.run is None else self.run.cost(seconds, features=features)
         )

@@ -104,7 +104,7 @@ class Likeness:
 
     @property
     def words(self) -> str:
-        """What was compared and what follows, in a sentence."""
+        """The comparison and its consequence, in a sentence."""
         seen = (
             f"the penultimate probe is right on {self.validation:.1%} of the {self.validation_images} validation images "
             f"that were given, and on {self.train:.1%} of training images that it did not see"
