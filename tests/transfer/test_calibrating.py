@@ -1,5 +1,6 @@
 """The temperature of a run: fitted on images held out, told by predict, left out on request, missing with a reason."""
 
+import csv
 import json
 import shutil
 
@@ -106,8 +107,24 @@ def test_predict_divides_by_the_temperature_and_says_so(run, capsys):
         with pytest.raises(SystemExit):
             main(["predict", str(run), str(photo), "--json", *["--raw"] * raw])
         said = capsys.readouterr()
-        assert json.loads(said.out)[0]["probability"] == pytest.approx(found.probability, abs=1e-5)
+        printed = json.loads(said.out)[0]
+        assert printed["probability"] == pytest.approx(found.probability, abs=1e-5)
+        assert printed.get("logits") == found.logits
+        if raw:
+            assert list(found.logits) == manifest["class_names"]
+            assert list(found.logits.values()) == pytest.approx(logits.tolist(), abs=1e-5)
         assert ("probabilities are raw" if raw else "probabilities are calibrated: temperature") in said.err
+
+
+def test_the_table_of_raw_predictions_holds_the_logits(run, capsys):
+    photo = run.parent / "photo.png"
+    (raw,) = nctransfer.predict(run, photo, device="cpu", raw=True)
+    with pytest.raises(SystemExit):
+        main(["predict", str(run), str(photo), "--csv", "--raw"])
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert [row["path"], row["label"]] == [raw.path, raw.label]
+    found = {name: float(row[f"logit {name}"]) for name in raw.logits}
+    assert found == pytest.approx(raw.logits, rel=1e-4, abs=1e-4)
 
 
 def test_a_run_from_before_there_was_a_temperature_predicts(run, tmp_path, capsys):

@@ -33,7 +33,7 @@ def predict(
     *,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show in JSON.")] = 3,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Softmax of the logits as they are, without the run's temperature.")
+        bool, typer.Option("--raw", help="Without the run's temperature; JSON and CSV then hold the logits, too.")
     ] = False,
     settings: dict[str, Any],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -54,13 +54,16 @@ def predict(
 
         found = predict_images(run, images, top=top, raw=raw, device=device, watch=TerminalWatch(), **settings)
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(prediction) for prediction in found], indent=1))
+        plain = [dataclasses.asdict(prediction) for prediction in found]
+        typer.echo(json.dumps([{k: v for k, v in entry.items() if v is not None} for entry in plain], indent=1))
     elif as_csv:
         writer = csv.writer(sys.stdout)
-        writer.writerow(["path", "label", "probability"])
-        writer.writerows(
-            [p.path.encode("utf-8", "backslashreplace").decode(), p.label, f"{p.probability:.6f}"] for p in found
-        )
+        classes = list(found[0].logits or {}) if found else []
+        writer.writerow(["path", "label", "probability", *(f"logit {name}" for name in classes)])
+        for one in found:
+            path = one.path.encode("utf-8", "backslashreplace").decode()
+            logits = [f"{value:.6g}" for value in (one.logits or {}).values()]
+            writer.writerow([path, one.label, f"{one.probability:.6f}", *logits])
     else:
         _table([(p.path, p.label, p.probability) for p in found])
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..data import Preprocess
 from ..engine import Watch
 from ..errors import CheckpointError, SetupError
@@ -87,10 +85,12 @@ def predict_exported(
     watch.say(said)
     return predict_paths(
         images,
-        lambda pixels: _softmax(session.run([manifest["output"]], {manifest["input"]: pixels})[0] / temperature),
+        lambda pixels: session.run([manifest["output"]], {manifest["input"]: pixels})[0],
         _preprocess(manifest),
         decoding_of(manifest, pixel_limit),
         manifest["class_names"],
+        temperature=temperature,
+        raw=raw,
         top=top,
         on_bad_image=on_bad_image,
         watch=watch,
@@ -116,8 +116,3 @@ def _manifest(model: Path) -> dict[str, Any]:
     if not complete:
         raise CheckpointError("the manifest is not of an exported model", where=str(path), remedy="export it again")
     return manifest
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)

@@ -38,8 +38,8 @@ def predict(
         on_bad_image: ``stop`` names all images that cannot be read in one error; ``skip`` names them to ``watch`` and
             leaves them out.
         pixel_limit: Most pixels of an image; Pillow's own limit where None.
-        raw: Give the softmax of the logits as they are; otherwise they are first divided by the temperature that was
-            fitted on held-out images, where the run has one.
+        raw: Give the logits as they are, and their softmax; otherwise the softmax of the logits divided by the temperature
+            that was fitted on held-out images, where the run has one.
         module: The network, where the run's was passed as an ``nn.Module``.
         watch: Receives progress.
 
@@ -53,17 +53,18 @@ def predict(
     watch.say(said)
     model.to(runtime.device)
 
-    def classify(pixels: np.ndarray) -> np.ndarray:
+    def logits_of(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            logits = model(torch.from_numpy(pixels).to(runtime.device)).float()
-            return (logits / temperature).softmax(1).cpu().numpy()
+            return model(torch.from_numpy(pixels).to(runtime.device)).float().cpu().numpy()
 
     return predict_paths(
         images,
-        classify,
+        logits_of,
         preprocess,
         decoding_of(manifest, pixel_limit),
         manifest["class_names"],
+        temperature=temperature,
+        raw=raw,
         top=top,
         on_bad_image=on_bad_image,
         watch=watch,

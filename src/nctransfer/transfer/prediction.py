@@ -29,12 +29,14 @@ class Prediction:
         label: The most probable class.
         probability: Its probability, in [0, 1].
         ranking: The most probable classes with their probabilities, best first.
+        logits: The model's output for every class by its name, where raw ones were asked for; else None.
     """
 
     path: str
     label: str
     probability: float
     ranking: tuple[tuple[str, float], ...]
+    logits: dict[str, float] | None = dataclasses.field(default=None, hash=False)
 
 
 def decoding_of(manifest: Mapping[str, Any], pixel_limit: int | None = None) -> Decoding:
@@ -92,11 +94,13 @@ def _temperature(manifest: Mapping[str, Any], raw: bool) -> tuple[float, str]:
 
 def predict_paths(
     images: str | Path | Sequence[str | Path],
-    classify: Callable[[np.ndarray], np.ndarray],
+    logits_of: Callable[[np.ndarray], np.ndarray],
     preprocess: Preprocess,
     decoding: Decoding,
     classes: Sequence[str],
     *,
+    temperature: float = 1.0,
+    raw: bool = False,
     top: int = 3,
     on_bad_image: str = "stop",
     watch: Watch | None = None,
@@ -105,10 +109,12 @@ def predict_paths(
 
     Args:
         images: Paths of images or of folders, which are searched whole.
-        classify: Pixels (N, 3, S, S), uint8, to probabilities (N, K).
+        logits_of: Pixels (N, 3, S, S), uint8, to logits (N, K).
         preprocess: From an image to its pixels.
         decoding: From a file to an image.
         classes: K names.
+        temperature: By which logits are divided before they become probabilities.
+        raw: Whether the logits are given, too.
         top: How many classes each ranking holds.
         on_bad_image: ``stop`` names all images that cannot be read in one error; ``skip`` names them to ``watch`` and
             leaves them out.
@@ -129,8 +135,9 @@ def predict_paths(
             chunk = paths[start : start + _BATCH]
             read, pixels = _read(chunk, preprocess, decoding, bad)
             if read and not (bad and on_bad_image == "stop"):  # After a bad image, the rest is read to name them all.
-                probabilities = classify(np.ascontiguousarray(np.stack(pixels)))
-                results += [_prediction(path, row, classes, top) for path, row in zip(read, probabilities, strict=True)]
+                logits = logits_of(np.ascontiguousarray(np.stack(pixels)))
+                rows = zip(read, logits, _softmax(logits / temperature), strict=True)
+                results += [_prediction(path, one, row, classes, top, raw) for path, one, row in rows]
             advance(len(chunk))
     if bad and (on_bad_image == "stop" or not results):
         raise DataError(
@@ -171,13 +178,22 @@ def _read(
     return read, pixels
 
 
-def _prediction(path: Path, probabilities: np.ndarray, classes: Sequence[str], top: int) -> Prediction:
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
+
+
+def _prediction(
+    path: Path, logits: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], top: int, raw: bool = False
+) -> Prediction:
     """Of equal probabilities the first class leads.
 
     Example:
-        >>> _prediction(Path("a.png"), np.array([0.25, 0.75]), ["cat", "dog"], 1).ranking
-        (('dog', 0.75),)
+        >>> found = _prediction(Path("a.png"), np.array([0.0, 1.1]), np.array([0.25, 0.75]), ["cat", "dog"], 1, raw=True)
+        >>> found.ranking, found.logits
+        ((('dog', 0.75),), {'cat': 0.0, 'dog': 1.1})
     """
     order = np.argsort(-probabilities, kind="stable")[: min(top, len(classes))]
     ranking = tuple((classes[int(index)], float(probabilities[index])) for index in order)
-    return Prediction(os.fspath(path), ranking[0][0], ranking[0][1], ranking)
+    given = dict(zip(classes, logits.tolist(), strict=True)) if raw else None
+    return Prediction(os.fspath(path), ranking[0][0], ranking[0][1], ranking, given)
