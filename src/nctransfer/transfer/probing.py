@@ -157,6 +157,8 @@ class Probing:
         folds, _ = folds_of(self.bundle, self.seed, apart=self.keep_validation)
         if not validation_was_given(self.bundle) or int(folds.max()) == 0 or PENULTIMATE not in self._usable[0]:
             return None
+        if len(self.validation.labels.unique()) < 2:  # how hard one class is says nothing of the others
+            return None
         found = self._cross_validate(PENULTIMATE, folds)
         right = (found.held_logits.argmax(1) == self.labels).double()
         validation, train = right[folds == 0], right[folds > 0]
