@@ -29,7 +29,7 @@ _CHEAP = ("nearest_neighbours", "log_me", "h_score", "regularised_h_score", "sfd
 _SLOW = ("parc", "nleep")
 _COLLAPSE = ("nc1", "nc1_calibrated", "cdnv")
 _SLOW_LIMIT = 8e10
-"""Multiplications that NLEEP may take, of N·D·5K in each of about 100 rounds, before it has to be asked for."""
+"""Multiplications that NLEEP may take before it has to be asked for; see `_cost_of_nleep`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def measure_columns(
     names = [*_CHEAP]
     dims = min(samples.num_samples, samples.dim)
     for name in _SLOW:
-        cost = 5 * num_classes * samples.num_samples * dims * 100 if name == "nleep" else 0.0
+        cost = _cost_of_nleep(samples.num_samples, dims, 5 * num_classes) if name == "nleep" else 0.0
         if slow or cost <= _SLOW_LIMIT:
             names.append(name)
         else:
@@ -122,6 +122,12 @@ def measure_columns(
     values |= _collapse(features, labels, samples, halves, num_classes, seed)
     values |= _source(source_probabilities, labels, permuted, halves, num_classes)
     return {name: values[name] for name in COLUMNS if name in values}
+
+
+def _cost_of_nleep(rows: int, dims: int, components: int) -> float:
+    """Multiplications: some 20 rounds of k-means, and densities by rows where components have few, else some 100 rounds."""
+    each = float(rows) * dims * components
+    return 20 * each + float(rows) ** 2 * dims if 2 * rows <= dims * components else 100 * each
 
 
 def deep_value(
