@@ -93,6 +93,16 @@ def test_log_me_does_not_lose_the_missing_eigenvalues():
     assert scores.log_me(padded, labels) == pytest.approx(scores.log_me(features, labels), rel=1e-9)
 
 
+@pytest.mark.parametrize("condition", [1.0, 30.0, 900.0, 3e4, 1e6])
+def test_log_me_keeps_eight_digits_by_either_road(condition):
+    """An empty dimension changes nothing, but takes the features off the short way by FᵀF, and so do small directions."""
+    features, labels = draw(80, 6, 3)
+    left, _, right = np.linalg.svd(features, full_matrices=False)
+    features = left @ np.diag(np.geomspace(1.0, 1.0 / condition, 6)) @ right
+    padded = np.concatenate([features, np.zeros((80, 1))], axis=1)
+    assert scores.log_me(features, labels) == pytest.approx(scores.log_me(padded, labels), rel=1e-8)
+
+
 def h_matrices(features, labels):
     """Total covariance and that of the class means, one a sample."""
     means = np.array([features[labels == label].mean(0) for label in labels])
