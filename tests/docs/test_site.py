@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-ROOMS = ["nctransfer", *(f"nctransfer.{room}" for room in ("metrics", "scores", "losses", "models", "probes"))]
+ROOMS = [
+    "nctransfer",
+    *(f"nctransfer.{room}" for room in ("metrics", "scores", "losses", "models", "probes", "studies")),
+]
 
 
 def script(path):
