@@ -27,6 +27,7 @@ METHODS = {
     "layer": ("--layer", "layer2.0,layer3.0"),
     "scl": ("--layer", "layer2.0"),
     "lora": (),
+    "loha": (),
     "full": (),
 }
 KEPT = ("test_accuracy", "val_accuracy", "best_epoch", "history", "nc1_after")

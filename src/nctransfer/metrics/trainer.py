@@ -70,13 +70,17 @@ def collapse_trainer_callback(
             if not model.training:
                 watcher.drop()
                 return
-            labels = keywords.get("labels") if labels_of is None else labels_of(keywords)
-            if labels is None:
-                raise DataError(
-                    f"the model's forward got no `labels`, but {', '.join(keywords) or 'no keywords'}",
-                    where="collapse_trainer_callback",
-                    remedy="pass labels_of=...",
-                )
-            watcher.take(labels)
+            watcher.take(_labels(keywords, labels_of))
 
     return CollapseTrainerCallback()
+
+
+def _labels(keywords: Mapping[str, Any], labels_of: Callable[[Mapping[str, Any]], Tensor] | None) -> Tensor:
+    labels = keywords.get("labels") if labels_of is None else labels_of(keywords)
+    if labels is None:
+        raise DataError(
+            f"the model's forward got no `labels`, but {', '.join(keywords) or 'no keywords'}",
+            where="collapse_trainer_callback",
+            remedy="pass labels_of=...",
+        )
+    return labels
