@@ -230,6 +230,7 @@ def test_it_serves_model_selection(data):
         (np.zeros((4, 8, 8), np.uint8), [1, 1, 1, 1], DataError, "at least 2 classes, got 1"),
         (np.zeros((4, 8, 8), np.uint8), None, DataError, "y is None"),
         (np.zeros((4, 8, 8), np.uint8), [0.5, 1.5, 2.5, 3.5], ValueError, "Unknown label type"),
+        (["a.png", "b.png"], [0, 1], DataError, r"2 of 2 images are not there \(a.png, b.png\); check the paths"),
         ("folder/of/images", [0], DataError, "a list of paths is expected"),
         (np.zeros((3, 8, 8), np.uint8), [0, 0, 1], DataError, "too few images"),
     ],

@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
-from ..data import DataBundle, Decoding, bundle_from_arrays, bundle_from_files, read_image
+from ..data import DataBundle, Decoding, bundle_from_arrays, bundle_from_files, read_image, shown
 from ..engine import Runtime, Watch
 from ..errors import CheckpointError, DataError, UsageError
 from ..runs import Result, save_tensors
@@ -306,7 +306,7 @@ def _images(X: Any) -> np.ndarray | list[str]:
     """Images as an array, or as paths.
 
     Raises:
-        DataError: neither, or none.
+        DataError: neither, none, or paths at which nothing stands.
     """
     if isinstance(X, str | os.PathLike):
         raise DataError("one path, where a list of paths is expected", where="X", remedy="pass [path], or auto(folder)")
@@ -314,7 +314,14 @@ def _images(X: Any) -> np.ndarray | list[str]:
     if len(values) == 0:
         raise DataError("no images: found array with 0 sample(s), at least 1 is required", where="X")
     if all(isinstance(value, str | os.PathLike) for value in values):
-        return [os.fspath(value) for value in values]
+        paths = [os.fspath(value) for value in values]
+        if missing := [path for path in paths if not os.path.exists(path)]:
+            raise DataError(
+                f"{len(missing)} of {len(paths)} images are not there",
+                where=", ".join(map(shown, missing[:10])) + (" and others" if len(missing) > 10 else ""),
+                remedy="check the paths; relative ones start at the working directory",
+            )
+        return paths
     array = np.asarray(values)
     if array.dtype != np.uint8 or not (array.ndim == 3 or (array.ndim == 4 and array.shape[-1] == 3)):
         raise DataError(
