@@ -98,11 +98,13 @@ def test_speed_of_ranking():
     found = latest("rank_speed-*.json")
     text = " ".join((ROOT / "docs" / "ranking.md").read_text(encoding="utf-8").split())
     scoring = found["scoring"]
-    alone = scoring["alone, decompositions given"]
+    alone, peaks = scoring["alone, decompositions given"], scoring["peak MiB above the features"]
+    assert max(peaks[name] for name in ("nleep", "parc", "linear_probe")) < 1024
     for words in (
         f"takes {found['ranking']['cold over bare']:.2f} times as long as a bare loop",
         f"together take {scoring['cheap over svd']:.2f} times one singular value decomposition",
         f"PARC takes {alone['parc']:.1f} s, the linear probe {alone['linear_probe']:.1f} s, NLEEP {alone['nleep']:.0f} s",
         f"LogME is {scoring['log_me of the paper'] / scoring['log_me']:.1f} times as fast",
+        f"{peaks['cheap'] / peaks['svd']:.2f} times its memory",
     ):
         assert words in text, words
