@@ -52,7 +52,7 @@ def test_calibration():
 
 def test_beside_other_tools():
     content = latest("against_others-*.json")
-    rows = {(row["set"], row["tool"]): row for row in content["rows"]}
+    rows = {(row["seed"], row["set"], row["tool"]): row for row in content["rows"]}
     titles = {
         "digits": "digits",
         "CIFAR-10": "cifar10",
@@ -63,14 +63,18 @@ def test_beside_other_tools():
     text = (ROOT / "docs" / "beside-others.md").read_text(encoding="utf-8")
     cell = r"([\d.]+)"
     line = rf"^\| (.+?) \| [\d,]* ?\| {cell}(?: \((\w+)\))? \| {cell} \| {cell} \| {cell} \| (\d+) \| (\d+) \|$"
-    quoted = re.findall(line, text, re.MULTILINE)
-    assert {title for title, *_ in quoted} == {*titles, "mean"}
+    quoted = [
+        (seed, *found)
+        for seed, part in enumerate(text.split("## Seed ")[1:])
+        for found in re.findall(line, part, re.MULTILINE)
+    ]
+    assert {(seed, titles[title]) for seed, title, *_ in quoted if title != "mean"} == {key[:2] for key in rows}
     tools = ("auto", "plain_full", "fastai", "sklearn")
-    for title, auto, method, plain, fastai, sklearn, *seconds in quoted:
+    for seed, title, auto, method, plain, fastai, sklearn, *seconds in quoted:
         if title == "mean":
             of = content["summary"]
         else:
-            of = {tool: rows[titles[title], tool] for tool in tools}
+            of = {tool: rows[seed, titles[title], tool] for tool in tools}
             assert method == of["auto"]["settings"]["method"]
         for tool, value in zip(tools, (auto, plain, fastai, sklearn), strict=True):
             assert value == f"{100 * of[tool]['test_accuracy']:.1f}", (title, tool)
